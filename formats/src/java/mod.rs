@@ -1,0 +1,3 @@
+//! What Java itself writes: `DataOutput` strings and object serialization streams.
+
+pub mod mutf8;

@@ -1,0 +1,2 @@
+//! statescope reads what Apache Flink left on storage: checkpoints, savepoints and the RocksDB
+//! files in them, without a JVM, a cluster or user classes.

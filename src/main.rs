@@ -1,0 +1,2 @@
+//! The `statescope` command.
+fn main() {}
