@@ -7,11 +7,13 @@
 //! and against [`Limits`].
 //!
 //! * [`java`]: Java's `DataOutput` strings and object serialization streams.
+//! * [`flink`]: `_metadata`, state handles, backend meta data, serializer snapshots.
 #![forbid(unsafe_code)]
 
 mod cursor;
 mod error;
 
+pub mod flink;
 pub mod java;
 
 pub use cursor::{Cursor, Limits};

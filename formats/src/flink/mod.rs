@@ -1,0 +1,4 @@
+//! What Apache Flink writes: `_metadata`, state handles, backend meta data, serializer snapshots.
+
+pub mod metadata;
+pub mod operator_id;
