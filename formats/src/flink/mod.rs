@@ -2,3 +2,5 @@
 
 pub mod metadata;
 pub mod operator_id;
+pub mod serializer;
+pub mod state_meta;
