@@ -8,6 +8,7 @@
 //!
 //! * [`java`]: Java's `DataOutput` strings and object serialization streams.
 //! * [`flink`]: `_metadata`, state handles, backend meta data, serializer snapshots.
+//! * [`rocksdb`]: MANIFEST, CURRENT, OPTIONS, and the tail of block-based tables.
 #![forbid(unsafe_code)]
 
 mod cursor;
@@ -15,6 +16,7 @@ mod error;
 
 pub mod flink;
 pub mod java;
+pub mod rocksdb;
 
 pub use cursor::{Cursor, Limits};
 pub use error::{Error, ErrorKind, PathSegment, Result, ResultExt};
