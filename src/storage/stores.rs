@@ -1,0 +1,113 @@
+//! The store that a location's scheme leads to.
+
+use super::{
+    EachFn, Fetched, InFlight, ListScope, LocalStorage, Location, Meter, Metered, ObjectMeta, Op, PageFn,
+    ReadRequest, Result, SchemeClass, Span, Storage, StorageError, StorageErrorKind, parallel,
+};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// All stores of a run: each location is read from the store of its [`SchemeClass`], and every
+/// request is counted by one [`Meter`]. A class without a store is refused, with a message that says how
+/// to relocate.
+#[derive(Debug, Clone)]
+pub struct Stores {
+    by_class: BTreeMap<SchemeClass, Metered<Arc<dyn Storage>>>,
+    meter: Arc<Meter>,
+}
+
+impl Stores {
+    /// No store yet, counting with `meter`.
+    #[must_use]
+    pub fn new(meter: Arc<Meter>) -> Self {
+        Self { by_class: BTreeMap::new(), meter }
+    }
+
+    /// Local disk only, with a meter of its own.
+    #[must_use]
+    pub fn local() -> Self {
+        Self::new(Arc::default()).with(SchemeClass::Local, Arc::new(LocalStorage::new()))
+    }
+
+    /// Reads the locations of a class from a store.
+    #[must_use]
+    pub fn with(mut self, class: SchemeClass, storage: Arc<dyn Storage>) -> Self {
+        self.by_class.insert(class, Metered::with_meter(storage, Arc::clone(&self.meter)));
+        self
+    }
+
+    /// What counts the requests to all these stores.
+    #[must_use]
+    pub fn meter(&self) -> &Arc<Meter> {
+        &self.meter
+    }
+
+    fn of(&self, location: &Location, op: Op) -> Result<&Metered<Arc<dyn Storage>>> {
+        self.by_class
+            .get(&location.class())
+            .ok_or_else(|| StorageError::new(StorageErrorKind::Unsupported, op, location.clone()))
+    }
+}
+
+impl Storage for Stores {
+    fn head(&self, location: &Location) -> Result<ObjectMeta> {
+        self.of(location, Op::Head)?.head(location)
+    }
+
+    fn read(&self, location: &Location, span: &Span) -> Result<Fetched> {
+        self.of(location, span.op())?.read(location, span)
+    }
+
+    fn list(&self, directory: &Location, scope: ListScope, page: &mut PageFn<'_>) -> Result<()> {
+        self.of(directory, Op::List)?.list(directory, scope, page)
+    }
+
+    fn read_each(&self, requests: &[ReadRequest], in_flight: InFlight, each: &mut EachFn<'_>) {
+        let first = requests.first().map(|request| request.location.class());
+        let one_store = first
+            .filter(|class| requests.iter().all(|request| request.location.class() == *class))
+            .and_then(|class| self.by_class.get(&class));
+        match one_store {
+            Some(store) => store.read_each(requests, in_flight, each),
+            // A mix of stores is rare (part of a snapshot is relocated): threads will do.
+            None => parallel::read_each(
+                &|request| self.read(&request.location, &request.span),
+                requests,
+                in_flight,
+                each,
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::MemoryStorage;
+
+    fn at(text: &str) -> Location {
+        Location::parse(text).expect(text)
+    }
+
+    #[test]
+    fn the_scheme_leads_to_the_store() {
+        let (s3, gcs) = (MemoryStorage::new(), MemoryStorage::new());
+        s3.put(&at("s3://b/k"), "one");
+        gcs.put(&at("gs://b/k"), "three");
+        let stores = Stores::new(Arc::default())
+            .with(SchemeClass::S3, Arc::new(s3))
+            .with(SchemeClass::Gcs, Arc::new(gcs));
+        assert_eq!(stores.head(&at("s3a://b/k")).expect("an object").size, 3);
+        assert_eq!(stores.head(&at("gs://b/k")).expect("an object").size, 5);
+        let requests = ["s3p://b/k", "hdfs://nn/k", "gs://b/k", "/k"].map(|t| ReadRequest::full(at(t), 10));
+        let answers = stores.read_many(&requests, InFlight::default());
+        assert_eq!(answers[0].as_ref().expect("bytes").bytes, "one");
+        assert_eq!(answers[2].as_ref().expect("bytes").bytes, "three");
+        for refused in [&answers[1], &answers[3]] {
+            let error = refused.as_ref().expect_err("no client");
+            assert_eq!(*error.kind(), StorageErrorKind::Unsupported);
+            assert!(error.to_string().contains("--relocate"), "{error}");
+        }
+        assert_eq!(stores.meter().counts().full, 2);
+    }
+}

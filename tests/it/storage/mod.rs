@@ -1,0 +1,67 @@
+//! Stores: one conformance suite for all of them, and what holds for reading many at once.
+
+mod conformance;
+mod parallel;
+
+use statescope::storage::{LocalStorage, Location, MemoryStorage, SchemeClass, Stores};
+use std::fs;
+use std::sync::Arc;
+
+fn put_file(location: &Location, bytes: &[u8]) {
+    let path = LocalStorage::path_of(location).unwrap();
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, bytes).unwrap();
+}
+
+#[test]
+fn local_disk_conforms() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = Location::from_local_path(dir.path()).unwrap();
+    conformance::run(&LocalStorage::new(), &root, &put_file);
+    conformance::run_pages(&LocalStorage::new(), &root, &put_file, 1000);
+}
+
+#[test]
+fn the_router_conforms() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = Location::parse(&format!("file://{}", dir.path().to_str().unwrap())).unwrap();
+    conformance::run(&Stores::local(), &root, &put_file);
+}
+
+#[test]
+fn memory_conforms_under_every_scheme() {
+    for root in [
+        "/data",
+        "s3a://bucket",
+        "gs://bucket/a/b",
+        "abfss://c@account.dfs.core.windows.net/x",
+        "https://host/x",
+        "hdfs://nn/flink",
+    ] {
+        let root = Location::parse(root).unwrap();
+        let memory = Arc::new(MemoryStorage::new().with_page_size(3));
+        let put = |location: &Location, bytes: &[u8]| memory.put(location, bytes.to_vec());
+        conformance::run_pages(&memory, &root, &put, 3);
+        let unpaged = Arc::new(MemoryStorage::new());
+        let put = |location: &Location, bytes: &[u8]| unpaged.put(location, bytes.to_vec());
+        conformance::run(&unpaged, &root, &put);
+        let routed = Stores::new(Arc::default()).with(root.class(), unpaged.clone());
+        conformance::run(&routed, &root.join("routed").unwrap(), &put);
+    }
+}
+
+#[test]
+fn an_empty_directory_in_memory_exists() {
+    use statescope::storage::{ListEntry, ListScope, Probe, Storage};
+    let memory = MemoryStorage::new();
+    let root = Location::parse("s3://b").unwrap();
+    let empty = root.join("job/empty").unwrap();
+    memory.put_directory(&empty);
+    assert_eq!(memory.probe(&empty).unwrap(), Probe::Directory);
+    assert!(memory.list_all(&empty, ListScope::Recursive).unwrap().is_empty());
+    assert_eq!(
+        memory.list_all(&root.join("job").unwrap(), ListScope::Children).unwrap(),
+        [ListEntry::Directory(empty)]
+    );
+    assert_eq!(root.class(), SchemeClass::S3);
+}
