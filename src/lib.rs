@@ -1,4 +1,5 @@
 //! statescope reads what Apache Flink left on storage: checkpoints, savepoints and the RocksDB
 //! files in them, without a JVM, a cluster or user classes.
 
+pub mod model;
 pub mod storage;

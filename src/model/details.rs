@@ -1,0 +1,96 @@
+//! What the small files behind the handles say: meta data of backends, and the files of databases.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use statescope_formats::flink::state_meta::{KeyedBackendMeta, OperatorBackendMeta, TimerServices};
+use statescope_formats::rocksdb::options::Options;
+use statescope_formats::rocksdb::tail::TableTail;
+
+use super::{FileId, Finding, KeyGroupRange};
+
+/// What the small files say.
+#[derive(Debug, Default)]
+pub struct Details {
+    /// Keyed state handles, those inside changelogs included.
+    pub keyed: Vec<KeyedDetails>,
+    /// Operator state handles.
+    pub operator: Vec<OperatorDetails>,
+    /// What could not be read, and what is odd.
+    pub findings: Vec<Finding>,
+}
+
+/// A keyed state handle.
+#[derive(Debug)]
+pub struct KeyedDetails {
+    /// Index of the operator in the snapshot.
+    pub operator: usize,
+    /// The subtask.
+    pub subtask: u32,
+    /// The key groups that the handle covers.
+    pub key_groups: KeyGroupRange,
+    /// What kind of handle it is.
+    pub layout: KeyedLayout,
+    /// The backend's meta data.
+    pub meta: Option<Arc<KeyedBackendMeta>>,
+    /// The timers of raw keyed state.
+    pub raw_timers: Option<TimerServices>,
+    /// The database's files by column family.
+    pub database: Option<DatabaseDetails>,
+}
+
+/// How a keyed state handle keeps its state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum KeyedLayout {
+    /// A RocksDB or ForSt database.
+    Database,
+    /// A stream of the heap backend, or of RocksDB before 1.16.
+    Stream,
+    /// A stream of a canonical savepoint.
+    Canonical,
+    /// A stream of raw keyed state.
+    Raw,
+}
+
+/// A database as its MANIFEST describes it.
+#[derive(Debug, Default)]
+pub struct DatabaseDetails {
+    /// The live tables, by column family, level and number.
+    pub tables: Vec<Table>,
+    /// Names of the column families.
+    pub column_families: Vec<String>,
+    /// The OPTIONS file.
+    pub options: Option<Arc<Options>>,
+}
+
+/// A live table.
+#[derive(Debug)]
+pub struct Table {
+    /// Index into [`DatabaseDetails::column_families`].
+    pub column_family: usize,
+    /// The number in its name.
+    pub number: u64,
+    /// The level.
+    pub level: u32,
+    /// The size that MANIFEST says.
+    pub size: u64,
+    /// The key groups of the smallest and the largest key.
+    pub key_groups: Option<(u32, u32)>,
+    /// The file, if the handle names it.
+    pub file: Option<FileId>,
+    /// Its tail, if it was read.
+    pub tail: Option<Arc<TableTail>>,
+}
+
+/// An operator state handle.
+#[derive(Debug)]
+pub struct OperatorDetails {
+    /// Index of the operator in the snapshot.
+    pub operator: usize,
+    /// The subtask.
+    pub subtask: u32,
+    /// The backend's meta data.
+    pub meta: Option<Arc<OperatorBackendMeta>>,
+    /// Entries of broadcast states, where the bytes were at hand.
+    pub broadcast_entries: BTreeMap<String, u64>,
+}

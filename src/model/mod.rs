@@ -1,0 +1,11 @@
+//! The domain, free of versions and of I/O: what a snapshot is, whichever Flink wrote it.
+
+pub mod details;
+pub mod finding;
+pub mod places;
+pub mod snapshot;
+
+pub use details::*;
+pub use finding::{Finding, Severity};
+pub use places::{Places, Relocation};
+pub use snapshot::*;
