@@ -2,4 +2,5 @@
 //! files in them, without a JVM, a cluster or user classes.
 
 pub mod model;
+pub mod readers;
 pub mod storage;

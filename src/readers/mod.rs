@@ -1,0 +1,9 @@
+//! Readers drive the pure decoders with storage and build the model.
+
+mod convert;
+pub mod details;
+pub mod discover;
+pub mod opener;
+mod parallel;
+pub mod root;
+pub mod snapshot;

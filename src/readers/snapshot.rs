@@ -1,0 +1,89 @@
+//! Reads a snapshot: `_metadata`, and the small files behind its handles.
+
+use statescope_formats::flink::metadata::Metadata;
+use statescope_formats::{Error as FormatError, Limits};
+
+use super::convert::snapshot_from_metadata;
+use super::details::read_details;
+use super::discover::{METADATA, MetadataFile};
+use super::opener::{Opener, RelocateRule};
+use crate::model::{Details, Finding, Places, Snapshot};
+use crate::storage::{InFlight, Storage};
+
+/// How a snapshot is read.
+#[derive(Debug, Clone, Default)]
+pub struct ReadOptions {
+    /// `--relocate` rules, in order.
+    pub relocate: Vec<RelocateRule>,
+    /// How much may be under way at once.
+    pub in_flight: InFlight,
+    /// Whether the tail of every SST is read.
+    pub properties: bool,
+}
+
+/// A snapshot that was read.
+#[derive(Debug)]
+pub struct SnapshotReading {
+    /// The snapshot.
+    pub snapshot: Snapshot,
+    /// What the small files say.
+    pub details: Details,
+    /// Problems with `_metadata` itself.
+    pub findings: Vec<Finding>,
+    /// Where files were found.
+    pub places: Places,
+}
+
+/// Decodes `_metadata` into the model. A part that cannot be decoded is a finding.
+///
+/// # Errors
+/// The file is no `_metadata` at all, or of an unknown version.
+pub fn decode_metadata(file: &MetadataFile) -> Result<(Snapshot, Vec<Finding>), FormatError> {
+    let (metadata, error) = Metadata::decode_partial(&file.bytes, Limits::default())?;
+    let mut findings = Vec::new();
+    if let Some(error) = error {
+        findings.push(
+            Finding::error(
+                "metadata_not_whole",
+                format!(
+                    "_metadata cannot be decoded to its end: {error}; what stands before that place is \
+                     shown ({}), whatever follows is missing",
+                    match metadata.operators.len() {
+                        1 => "1 operator".to_owned(),
+                        n => format!("{n} operators"),
+                    }
+                ),
+                "if the file was copied, copy it again; Flink cannot restore from it as it is",
+            )
+            .at(error.offset()),
+        );
+    }
+    let snapshot = snapshot_from_metadata(&metadata, file.bytes.len() as u64, &mut findings);
+    let name = file.directory.join(METADATA).map_or_else(|_| METADATA.to_owned(), |l| l.to_string());
+    for finding in &mut findings {
+        finding.file.get_or_insert_with(|| name.clone());
+    }
+    Ok((snapshot, findings))
+}
+
+/// Reads a snapshot whose `_metadata` is at hand.
+///
+/// # Errors
+/// As [`decode_metadata`]; everything else is a finding.
+pub fn read_snapshot(
+    storage: &dyn Storage,
+    file: &MetadataFile,
+    options: &ReadOptions,
+) -> Result<SnapshotReading, FormatError> {
+    let (snapshot, findings) = decode_metadata(file)?;
+    let mut opener = Opener::new(
+        storage,
+        file.directory.clone(),
+        file.bytes.clone(),
+        options.relocate.clone(),
+        options.in_flight,
+    );
+    let details = read_details(&mut opener, &snapshot, options.properties);
+    let places = opener.places(snapshot.files.len() as u64);
+    Ok(SnapshotReading { snapshot, details, findings, places })
+}
