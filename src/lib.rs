@@ -1,6 +1,7 @@
 //! statescope reads what Apache Flink left on storage: checkpoints, savepoints and the RocksDB
 //! files in them, without a JVM, a cluster or user classes.
 
+pub mod analyzers;
 pub mod model;
 pub mod readers;
 pub mod storage;

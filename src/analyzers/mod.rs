@@ -1,0 +1,4 @@
+//! Pure accumulators: facts in, figures out. Nothing here reads or prints.
+
+pub mod overview;
+pub mod root;

@@ -1,0 +1,14 @@
+//! What a snapshot holds: the figures of `inspect`.
+//!
+//! Everything is a figure of the *physical* view: bytes of files as recorded, tables as MANIFEST
+//! names them. No data is read for it.
+
+mod build;
+mod files;
+mod handles;
+mod serializers;
+mod states;
+mod types;
+
+pub use build::{Context, format, overview, size};
+pub use types::*;
