@@ -4,4 +4,5 @@
 pub mod analyzers;
 pub mod model;
 pub mod readers;
+pub mod report;
 pub mod storage;

@@ -1,0 +1,9 @@
+//! Renders results, and computes nothing: tables for people, JSON for programs.
+
+pub mod json;
+pub mod overview;
+pub mod root;
+mod selection;
+mod table;
+pub use table::Layout;
+pub mod units;
