@@ -2,6 +2,7 @@
 //! files in them, without a JVM, a cluster or user classes.
 
 pub mod analyzers;
+pub mod cli;
 pub mod model;
 pub mod readers;
 pub mod report;

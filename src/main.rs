@@ -1,2 +1,7 @@
 //! The `statescope` command.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    statescope::cli::run().into()
+}
