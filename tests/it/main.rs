@@ -8,4 +8,16 @@
     unreachable_pub
 )]
 
+mod bad_input;
+mod cli;
+mod determinism;
+mod flink;
+mod io_counts;
+mod json_docs;
+mod registry;
+mod relocation;
+mod rocksdb;
+mod rocksdb_tools;
 mod storage;
+mod support;
+mod truth;

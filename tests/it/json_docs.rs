@@ -1,0 +1,72 @@
+//! `docs/json.md` describes every field that the command puts out.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::support::{fixture, fixtures, run_in};
+
+/// Every path of keys in a document: `states[].sst[].name`. What lies below a map with keys of the data's own
+/// (the details of a serializer) is one path, and a tree's nodes are those of its root.
+fn paths(value: &Value, at: &str, found: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(fields) => {
+            for (key, inner) in fields {
+                let path = if at.is_empty() { key.clone() } else { format!("{at}.{key}") };
+                let path = path.replace(".tree.children[].node", ".tree");
+                found.insert(path.clone());
+                if !path.ends_with(".tree.details") {
+                    paths(inner, &path, found);
+                }
+            }
+        }
+        Value::Array(items) => {
+            for inner in items {
+                paths(inner, &format!("{at}[]"), found);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn all_paths() -> (BTreeSet<String>, BTreeSet<String>) {
+    let (mut snapshot, mut root) = (BTreeSet::new(), BTreeSet::new());
+    for fixture in fixtures() {
+        let newest = fixture.newest();
+        let run = run_in(&fixture.dir, &["inspect", &newest, "--properties", "-o", "json"]);
+        paths(&run.json(), "", &mut snapshot);
+        let run = run_in(&fixture.dir, &["inspect", "data", "--list", "-o", "json"]);
+        paths(&run.json(), "", &mut root);
+    }
+    // With findings, and with a checkpoint that is not complete.
+    let fixture = fixture("inc-1.20");
+    let copy = fixture.copy();
+    let newest = fixture.newest();
+    fs::write(copy.path(&newest).join("_metadata"), "").unwrap();
+    paths(&copy.run(&["inspect", "data", "-o", "json"]).json(), "", &mut root);
+    let other = &fixture.snapshots()[0];
+    let bytes = fs::read(copy.path(other).join("_metadata")).unwrap();
+    fs::write(copy.path(other).join("_metadata"), &bytes[..bytes.len() - 1]).unwrap();
+    paths(&copy.run(&["inspect", other, "-o", "json"]).json(), "", &mut snapshot);
+    (snapshot, root)
+}
+
+#[test]
+fn every_field_is_described() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/json.md");
+    let (snapshot, root) = all_paths();
+    for expected in ["findings[].remedy", "states[].subtasks[].sst[].properties.entries", "schema_version"] {
+        assert!(snapshot.contains(expected), "{expected}: {snapshot:#?}");
+    }
+    assert!(root.contains("jobs[].checkpoints[].state_bytes"), "{root:#?}");
+    // Fields of snapshots and roots have names of one shape.
+    for path in snapshot.iter().chain(&root) {
+        let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "_[].".contains(c);
+        assert!(path.chars().all(fits), "{path} is no snake_case");
+    }
+    let docs = fs::read_to_string(&file).unwrap();
+    let missing: Vec<_> = snapshot.union(&root).filter(|path| !docs.contains(&format!("`{path}`"))).collect();
+    assert!(missing.is_empty(), "docs/json.md does not describe {} fields: {missing:#?}", missing.len());
+}
