@@ -1,0 +1,26 @@
+//! Meta data of an operator-state backend.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use statescope_formats::Cursor;
+use statescope_formats::flink::state_meta::{End, OperatorBackendMeta};
+use statescope_formats_fuzz::{check, touch, walk, walk_state};
+
+fuzz_target!(|data: &[u8]| {
+    for end in [End::Eof, End::Unknown, End::DataAt(data.len() as u64 / 2)] {
+        let mut cursor = Cursor::new(data);
+        let Some(meta) = walk(OperatorBackendMeta::parse(&mut cursor, end), 0, data.len()) else { continue };
+        for state in meta.states.iter().chain(&meta.broadcast_states) {
+            assert!(meta.state(&state.name).is_some());
+            for (_, serializer) in &state.serializers {
+                walk_state(&state.name, serializer, data.len());
+            }
+            touch(&(state.has_ttl(), state.kryo_paths(), state.opaque_paths()));
+        }
+        if let Some(error) = &meta.error {
+            check(error, 0, data.len());
+        }
+        assert!(meta.end.is_none_or(|end| end <= data.len() as u64));
+        assert!(meta.error.is_none() || !meta.skipped.is_empty(), "an error is only tolerated behind a skip");
+    }
+});
