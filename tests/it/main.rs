@@ -12,6 +12,7 @@ mod bad_input;
 mod cli;
 mod determinism;
 mod flink;
+mod house;
 mod io_counts;
 mod json_docs;
 mod registry;
