@@ -96,6 +96,7 @@ compile() { # version
   case $1 in
     1.13.*) shim=v1_13 ;;
     1.15.*) shim=v1_15 ;;
+    1.16.* | 1.17.* | 1.18.* | 1.19.*) shim=v1_17 ;;
     1.20.*) shim=v1_20 ;;
     2.*) shim=v2_3 ;;
     *) echo "no shim for Flink $1: add a directory beside src/v1_20" >&2; exit 1 ;;

@@ -332,10 +332,8 @@ fn skipped(
         findings.push(
             Finding::error(
                 "states_missing",
-                format!(
-                    "states may be missing: nothing behind an unknown serializer could be decoded: {error}"
-                ),
-                "please report the serializer's class",
+                format!("states may be missing, nothing behind this place could be decoded: {error}"),
+                "if the file was copied, copy it again; otherwise please report it, with the Flink version",
             )
             .in_file(&part.name)
             .at(error.offset())

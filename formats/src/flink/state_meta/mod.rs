@@ -57,7 +57,7 @@ pub struct KeyedBackendMeta {
     pub skipped: Vec<Skipped>,
     /// Absolute offset of the first byte behind; `None` if it could not be found.
     pub end: Option<u64>,
-    /// Why reading ended early: then states are missing. Only after something was skipped.
+    /// Why reading ended early: then states are missing. Those that were read before are kept.
     pub error: Option<Error>,
 }
 
@@ -76,7 +76,7 @@ pub struct OperatorBackendMeta {
     pub skipped: Vec<Skipped>,
     /// Absolute offset of the first byte behind; `None` if it could not be found.
     pub end: Option<u64>,
-    /// Why reading ended early: then states are missing. Only after something was skipped.
+    /// Why reading ended early: then states are missing. Those that were read before are kept.
     pub error: Option<Error>,
 }
 

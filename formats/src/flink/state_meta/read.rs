@@ -7,7 +7,7 @@ use super::{
     StateMetaInfo,
 };
 use crate::cursor::Cursor;
-use crate::error::{Error, ErrorKind, Result, ResultExt as _};
+use crate::error::{Error, ErrorKind, PathSegment, Result, ResultExt as _};
 use crate::flink::serializer::{SerializerSnapshot, Stop, read_proxy};
 
 /// What stands next.
@@ -32,6 +32,13 @@ pub(super) struct Out {
     pub(super) sections: [Vec<StateMetaInfo>; 2],
     /// Whole things read so far.
     pub(super) progress: usize,
+}
+
+impl Out {
+    /// Whether any state was read to its end.
+    fn has_states(&self) -> bool {
+        self.sections.iter().any(|section| !section.is_empty())
+    }
 }
 
 /// A snapshot whose end is not known, and what follows it.
@@ -108,7 +115,7 @@ fn drive(plan: Plan, start: At, cursor: &mut Cursor<'_>) -> Result<Driven> {
         let halt = match run(plan, at, &mut out, cursor) {
             Ok(None) => return Ok((out, skipped, Some(cursor.offset()), None)),
             Ok(Some(halt)) => halt,
-            Err(error) if skipped.is_empty() => return Err(error),
+            Err(error) if skipped.is_empty() && !out.has_states() => return Err(error),
             Err(error) => return Ok((out, skipped, None, Some(error))),
         };
         let found = recover::way_back(plan, &halt, &whole, &mut budget);
@@ -132,9 +139,15 @@ fn drive(plan: Plan, start: At, cursor: &mut Cursor<'_>) -> Result<Driven> {
             }
             (None, Some(error)) => {
                 let label = serializer.map(|s| s.label().to_owned());
-                return Err(error)
-                    .named("serializer", || label.unwrap_or_else(|| "key".to_owned()))
-                    .named("state", || state.unwrap_or_default());
+                let error = error
+                    .within(PathSegment::Named("serializer", label.unwrap_or_else(|| "key".to_owned())))
+                    .within(PathSegment::Named("state", state.unwrap_or_default()));
+                if !out.has_states() {
+                    return Err(error);
+                }
+                // The states before it are whole; of this one, what was read is kept.
+                keep_partial(next, &mut out);
+                return Ok((out, skipped, None, Some(error)));
             }
         }
     }

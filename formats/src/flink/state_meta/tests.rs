@@ -188,13 +188,29 @@ fn a_class_that_lies_about_its_content_is_skipped_too() {
 #[test]
 fn every_truncation_is_an_error_inside_the_bytes() {
     let bytes = golden("state_meta/keyed-zoo-1.13");
+    let whole = keyed(&bytes).unwrap().states;
+    let mut most = 0;
     for cut in (0..bytes.len()).step_by(3) {
-        let error = keyed(&bytes[..cut]).unwrap_err();
+        let error = match keyed(&bytes[..cut]) {
+            Err(error) => error,
+            // The states before the cut are kept.
+            Ok(meta) => {
+                let before = whole.iter().take_while(|s| s.offset + s.length.unwrap() <= cut as u64).count();
+                assert!(before > 0, "{cut}");
+                assert_eq!(meta.states[..before], whole[..before], "{cut}");
+                most = most.max(before);
+                meta.error.unwrap_or_else(|| panic!("cut at {cut} without an error"))
+            }
+        };
         assert!(error.offset() <= cut as u64, "{cut}: {error}");
     }
+    assert_eq!(most, whole.len() - 1);
     let bytes = golden("state_meta/operator-broadcast-2.3");
     for cut in 0..1745 {
-        let error = OperatorBackendMeta::parse(&mut Cursor::new(&bytes[..cut]), End::Unknown).unwrap_err();
+        let error = match OperatorBackendMeta::parse(&mut Cursor::new(&bytes[..cut]), End::Unknown) {
+            Err(error) => error,
+            Ok(meta) => meta.error.unwrap_or_else(|| panic!("cut at {cut} without an error")),
+        };
         assert!(error.offset() <= cut as u64, "{cut}: {error}");
     }
     for version in 2..=5 {
