@@ -192,8 +192,8 @@ fn format_with_evidence(snapshot: &Snapshot) -> (Option<String>, Option<&'static
     if let SnapshotKind::Savepoint { format: Some(format), .. } = &snapshot.kind {
         return (Some(format.to_lowercase()), Some("the savepoint type in _metadata"));
     }
-    let (mut shared, mut database, mut canonical, mut changes, mut stream) =
-        (false, false, false, false, false);
+    let (mut shared, mut beside, mut elsewhere) = (false, false, false);
+    let (mut database, mut canonical, mut changes, mut stream) = (false, false, false, false);
     for state in snapshot.operators.iter().flat_map(|o| &o.subtasks).filter_map(|s| s.managed_keyed.as_ref())
     {
         state.walk(&mut |inner| {
@@ -201,6 +201,14 @@ fn format_with_evidence(snapshot: &Snapshot) -> (Option<String>, Option<&'static
                 KeyedContent::Database(db) => {
                     database = true;
                     shared |= db.files.iter().any(|f| f.shared);
+                    for file in db.files.iter().filter(|f| f.shared).filter_map(|f| snapshot.file(f.file?)) {
+                        match file.place {
+                            Place::Relative(_) => beside = true,
+                            Place::Uri(_) | Place::Segment { .. } => elsewhere = true,
+                            // Inlined as any small file is.
+                            Place::Inline { .. } | Place::Empty => {}
+                        }
+                    }
                 }
                 KeyedContent::Stream(handle) => {
                     stream = true;
@@ -215,6 +223,10 @@ fn format_with_evidence(snapshot: &Snapshot) -> (Option<String>, Option<&'static
     match () {
         () if canonical => (Some("canonical".to_owned()), Some("the kind of its state handles")),
         () if matches!(snapshot.kind, SnapshotKind::Savepoint { .. }) => (None, None),
+        () if beside && !elsewhere && snapshot.kind == SnapshotKind::Unknown => (
+            Some("native".to_owned()),
+            Some("its shared files lie beside _metadata, as only a savepoint's do"),
+        ),
         () if shared => (Some("incremental".to_owned()), Some("its handles list shared files")),
         // Files of changes are shared between checkpoints, so it is not full; more is not known.
         () if changes => (None, None),
