@@ -21,6 +21,11 @@ fuzz_target!(|data: &[u8]| {
             check(error, 0, data.len());
         }
         assert!(meta.end.is_none_or(|end| end <= data.len() as u64));
-        assert!(meta.error.is_none() || !meta.skipped.is_empty(), "an error is only tolerated behind a skip");
+        if meta.error.is_some() {
+            let kept =
+                !meta.skipped.is_empty() || !(meta.states.is_empty() && meta.broadcast_states.is_empty());
+            assert!(kept, "an error is only tolerated behind something that was read");
+            assert_eq!(meta.end, None);
+        }
     }
 });
