@@ -6,6 +6,7 @@
 # Every file of fuzz_targets/ is a target; all are run for SECONDS (20) each, as many at a time as there are cores.
 # Seeds come from testdata/ and stay in corpus/TARGET, cut down to what reaches new code. An input that crashes is left
 # in artifacts/TARGET, and ends the run with status 1; it is tried again in every later run until it is removed.
+# With STATESCOPE_FUZZ_SEED set, what is tried does not change from run to run; without, each run tries other inputs.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
@@ -48,6 +49,7 @@ fuzz() {
     # -merge keeps of the seeds those that reach something new, and steps over those that crash: these are left as
     # artifacts, and tried again together with those of earlier runs.
     local options=(-max_len=65536 -timeout=10 -rss_limit_mb=2048 "-artifact_prefix=artifacts/$target/")
+    [ -z "${STATESCOPE_FUZZ_SEED:-}" ] || options+=("-seed=$STATESCOPE_FUZZ_SEED")
     if "$binaries/$target" -merge=1 "${options[@]}" "corpus/$target" "$testdata" "$pieces" >>"$log" 2>&1 &&
         replay "$target" "${options[@]}" >>"$log" 2>&1 &&
         "$binaries/$target" -max_total_time="$seconds" "${options[@]}" "corpus/$target" >>"$log" 2>&1; then
