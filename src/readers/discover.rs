@@ -19,7 +19,7 @@ pub const METADATA: &str = "_metadata";
 /// The largest `_metadata` that is read into memory.
 pub const METADATA_LIMIT: u64 = 4 << 30;
 
-/// How many levels below a root job directories are looked for.
+/// How many levels of directories are listed, the root's own included.
 const ROOT_DEPTH: u32 = 6;
 
 /// A `_metadata` file that was read.
@@ -266,4 +266,55 @@ fn list_many(
     each_at_once(directories, in_flight.requests, |directory| {
         storage.list_all(directory, ListScope::Children)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::MemoryStorage;
+
+    const JOB: &str = "0123456789abcdef0123456789abcdef";
+
+    fn at(text: &str) -> Location {
+        Location::parse(text).unwrap()
+    }
+
+    fn job(storage: &MemoryStorage, directory: &str, checkpoints: &[(u64, i64)]) {
+        for (number, time) in checkpoints {
+            let file = at(&format!("{directory}/chk-{number}/{METADATA}"));
+            storage.put_modified(&file, Bytes::from_static(b"x"), Some(*time));
+        }
+    }
+
+    #[test]
+    fn jobs_are_found_five_levels_below_a_root_and_no_deeper() {
+        let storage = MemoryStorage::new();
+        job(&storage, &format!("s3://b/1/2/3/4/{JOB}"), &[(1, 0)]);
+        job(&storage, &format!("s3://b/1/2/3/4/5/{JOB}"), &[(1, 0)]);
+        job(&storage, &format!("s3://b/.hidden/{JOB}"), &[(1, 0)]);
+        storage.put(&at("s3://b/savepoint-1/_metadata"), Bytes::from_static(b"x"));
+        let Ok(Target::Root(root)) = discover(&storage, &at("s3://b"), InFlight::default()) else {
+            panic!("a root")
+        };
+        let contents = survey(&storage, root, InFlight::default());
+        let jobs: Vec<_> = contents.jobs.iter().map(|j| j.location.to_string()).collect();
+        assert_eq!(jobs, [format!("s3://b/1/2/3/4/{JOB}")]);
+        assert_eq!(contents.savepoints, [at("s3://b/savepoint-1")]);
+        assert_eq!(contents.too_deep, [at(&format!("s3://b/1/2/3/4/5/{JOB}"))]);
+    }
+
+    #[test]
+    fn newest_by_completion_counts_beyond_what_copying_makes() {
+        let newest = |times: &[(u64, i64)]| {
+            let storage = MemoryStorage::new();
+            job(&storage, "s3://b/job", times);
+            let Ok(Target::Job(job)) = discover(&storage, &at("s3://b/job"), InFlight::default()) else {
+                panic!("a job")
+            };
+            (job.newest_by_id().unwrap().0, job.newest_elsewhere().map(|(number, _)| number))
+        };
+        assert_eq!(newest(&[(1, 0), (9, 500_000)]), (9, None));
+        assert_eq!(newest(&[(1, 60_000), (9, 0)]), (9, None));
+        assert_eq!(newest(&[(1, 60_001), (9, 0)]), (9, Some(1)));
+    }
 }

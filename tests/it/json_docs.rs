@@ -70,3 +70,45 @@ fn every_field_is_described() {
     let missing: Vec<_> = snapshot.union(&root).filter(|path| !docs.contains(&format!("`{path}`"))).collect();
     assert!(missing.is_empty(), "docs/json.md does not describe {} fields: {missing:#?}", missing.len());
 }
+
+/// The codes that the sources give to findings: the first literal behind what makes one.
+fn codes(source: &str) -> Vec<&str> {
+    let makers = ["Finding::error(", "Finding::warning(", "Finding::info(", "(not_decoded("];
+    let mut found = Vec::new();
+    for maker in makers {
+        for (at, _) in source.match_indices(maker) {
+            let behind = source[at + maker.len()..].trim_start();
+            found.extend(behind.strip_prefix('"').and_then(|text| text.split('"').next()));
+        }
+    }
+    found
+}
+
+#[test]
+fn every_code_of_a_finding_is_described() {
+    assert_eq!(
+        codes("Finding::error(\n  \"one\", x) (not_decoded(\"two\", y) Finding::info(code, z)"),
+        ["one", "two"]
+    );
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let docs = fs::read_to_string(root.join("docs/json.md")).unwrap();
+    let (mut directories, mut count) = (vec![root.join("src")], 0);
+    while let Some(directory) = directories.pop() {
+        for entry in fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                directories.push(path);
+                continue;
+            }
+            for code in codes(&fs::read_to_string(&path).unwrap()) {
+                count += 1;
+                assert!(
+                    docs.contains(&format!("| `{code}` |")),
+                    "{code} of {} is not in docs/json.md",
+                    path.display()
+                );
+            }
+        }
+    }
+    assert!(count > 20, "{count} codes");
+}

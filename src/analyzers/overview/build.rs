@@ -542,3 +542,72 @@ fn apply_filter(filter: &Filter, states: &mut Vec<StateSummary>, operators: &mut
         operators.retain(|o| ids.contains(o.id.as_str()));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::model::{DatabaseFile, KeyGroupRange, OperatorId, StateFile};
+
+    /// A snapshot with one database whose only table is in the list of shared files.
+    fn with_shared_table(kind: SnapshotKind, place: Place) -> Snapshot {
+        let file = DatabaseFile { name: Arc::from("000001.sst"), shared: true, file: Some(FileId(0)) };
+        let database = DatabaseHandle {
+            checkpoint_id: 1,
+            backend_id: Arc::from("backend"),
+            uploaded_bytes: None,
+            meta: None,
+            files: vec![file],
+        };
+        let state = KeyedState {
+            key_groups: KeyGroupRange { start: 0, count: 128 },
+            content: KeyedContent::Database(database),
+        };
+        let operator = Operator {
+            id: OperatorId([0; 16]),
+            name: None,
+            uid: None,
+            parallelism: 1,
+            max_parallelism: 128,
+            coordinator: None,
+            fully_finished: false,
+            subtasks: vec![Subtask { managed_keyed: Some(state), ..Subtask::default() }],
+        };
+        Snapshot {
+            metadata_version: 3,
+            metadata_bytes: 0,
+            checkpoint_id: 1,
+            kind,
+            operators: vec![operator],
+            master_states: Vec::new(),
+            tally: Tally::default(),
+            files: vec![StateFile { place, size: 1, role: FileRole::Sst, uses: 1 }],
+        }
+    }
+
+    #[test]
+    fn before_version_4_a_native_savepoint_is_told_by_where_its_files_lie() {
+        let of = |kind, place| format(&with_shared_table(kind, place)).unwrap();
+        let unknown = || SnapshotKind::Unknown;
+        assert_eq!(of(unknown(), Place::Relative("u".into())), "native");
+        assert_eq!(of(unknown(), Place::Uri("file:/d/shared/u".into())), "incremental");
+        // Any small file is inlined, so this says nothing.
+        assert_eq!(of(unknown(), Place::Inline { offset: 0, name: "u".into() }), "incremental");
+        let checkpoint = SnapshotKind::Checkpoint { name: "Checkpoint".to_owned(), sharing: None };
+        assert_eq!(of(checkpoint, Place::Relative("u".into())), "incremental");
+    }
+
+    #[test]
+    fn a_file_counts_once_until_all_are_forgotten() {
+        let snapshot = with_shared_table(SnapshotKind::Unknown, Place::Empty);
+        let mut seen = Seen::new(&snapshot);
+        assert_eq!([seen.first_time(FileId(0)), seen.first_time(FileId(0))], [true, false]);
+        seen.forget();
+        assert!(seen.first_time(FileId(0)));
+        seen.round = u32::MAX;
+        seen.forget();
+        assert!(seen.first_time(FileId(0)), "also when the rounds begin again");
+        assert!(!seen.first_time(FileId(1)), "there is no such file");
+    }
+}
