@@ -7,8 +7,8 @@
 //! and against [`Limits`].
 //!
 //! * [`java`]: Java's `DataOutput` strings and object serialization streams.
-//! * [`flink`]: `_metadata`, state handles, backend meta data, serializer snapshots.
-//! * [`rocksdb`]: MANIFEST, CURRENT, OPTIONS, and the tail of block-based tables.
+//! * [`flink`]: `_metadata`, state handles, backend meta data, serializer snapshots; keys and values of keyed state.
+//! * [`rocksdb`]: MANIFEST, CURRENT, OPTIONS, and the blocks of block-based tables.
 #![forbid(unsafe_code)]
 
 mod cursor;

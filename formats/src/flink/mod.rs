@@ -1,6 +1,9 @@
-//! What Apache Flink writes: `_metadata`, state handles, backend meta data, serializer snapshots.
+//! What Apache Flink writes: `_metadata`, state handles, backend meta data, serializer snapshots, and how to find the
+//! parts of keys and values.
 
+pub mod key;
 pub mod metadata;
 pub mod operator_id;
 pub mod serializer;
 pub mod state_meta;
+pub mod walk;

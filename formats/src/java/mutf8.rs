@@ -53,6 +53,20 @@ pub fn decode(bytes: &[u8], base: u64) -> Result<Cow<'_, str>> {
     Ok(Cow::Owned(out))
 }
 
+/// Encodes as modified UTF-8.
+pub(crate) fn encode(text: &str) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    for unit in text.encode_utf16() {
+        let continuation = |shift: u16| 0x80 | (unit >> shift & 0x3f) as u8;
+        match unit {
+            1..=0x7f => out.push(unit as u8),
+            0 | 0x80..=0x7ff => out.extend([0xc0 | (unit >> 6) as u8, continuation(0)]),
+            _ => out.extend([0xe0 | (unit >> 12) as u8, continuation(6), continuation(0)]),
+        }
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -68,6 +82,14 @@ mod tests {
         assert_eq!(decode(&[0xc3, 0xa9, 0xe4, 0xb8, 0xad], 0).unwrap(), "é中");
         assert_eq!(decode(&[0xed, 0xa0, 0xbd, 0xed, 0xb8, 0x80], 0).unwrap(), "😀");
         assert_eq!(decode(&[b'a', 0xed, 0xa0, 0xbd], 0).unwrap(), "a\\uD83D");
+    }
+
+    #[test]
+    fn what_is_encoded_decodes_to_the_same() {
+        for text in ["", "word-count", "\0", "é中", "a😀\u{7ff}\u{800}\u{ffff}"] {
+            assert_eq!(decode(&encode(text), 0).unwrap(), text);
+        }
+        assert_eq!(encode("\0é中😀"), b"\xc0\x80\xc3\xa9\xe4\xb8\xad\xed\xa0\xbd\xed\xb8\x80");
     }
 
     #[test]

@@ -11,7 +11,16 @@
 //! A key is the first `shared` bytes of the key before it and the `unshared` bytes that follow.
 //! Restart offsets are of entries with `shared` = 0. Of the last `u32`, the lower 28 bits are n; bit
 //! 31 says that there is a hash index; bit 29 (keys are evenly spread) changes nothing in the bytes;
-//! bit 28 (values apart from keys, since 11.0) and bit 30 do and are refused.
+//! bit 30 has no meaning yet and is refused. Bit 28 (since 11.0, only if asked for) keeps the values
+//! of a data block apart from the keys:
+//!
+//! ```text
+//! contents: keys … │ values … │ u32 restart offset × n │ [hash index] │ u32 offset of values │ u32 n and flags
+//! key:      varint32 shared │ varint32 unshared │ varint32 value length │ [varint32 value] │ unshared key bytes
+//! ```
+//!
+//! A key at a restart says where in `values` its value begins; that of every other key begins where the
+//! value before it ended.
 //!
 //! This is the encoding of data, metaindex, properties and range-deletion blocks. Index blocks may
 //! omit the value length and have their own decoder.
@@ -96,7 +105,9 @@ impl<'a> StoredBlock<'a> {
 /// The uncompressed contents of a block of keys and values.
 #[derive(Debug, Clone, Copy)]
 pub struct Block<'a> {
+    /// If values lie apart, only the keys.
     entries: &'a [u8],
+    values: Option<&'a [u8]>,
     restarts: &'a [u8],
     has_hash_index: bool,
     base: u64,
@@ -117,10 +128,18 @@ impl<'a> Block<'a> {
         };
         let packed = LittleEndian::read_u32(packed);
         let packed_at = base.saturating_add(rest.len() as u64);
-        let count = packed & !(HASH_INDEX | UNIFORM_KEYS);
+        let count = packed & !(HASH_INDEX | UNIFORM_KEYS | SEPARATED_VALUES);
         if count > MAX_RESTARTS {
             let what = format!("a block with the feature bits {:#x}", packed & !MAX_RESTARTS);
             return Err(Error::new(ErrorKind::Unsupported { what }, packed_at)).field("restarts");
+        }
+        let mut values_offset = None;
+        if packed & SEPARATED_VALUES != 0 {
+            let Some((before, offset)) = rest.split_last_chunk::<4>() else {
+                return Err(short(8)).field("values");
+            };
+            values_offset = Some(LittleEndian::read_u32(offset));
+            rest = before;
         }
         let has_hash_index = packed & HASH_INDEX != 0;
         if has_hash_index {
@@ -143,11 +162,21 @@ impl<'a> Block<'a> {
             .ok()
             .filter(|&n| n <= max)
             .and_then(|n| rest.split_at_checked(rest.len() - 4 * n));
-        match split {
-            Some((entries, restarts)) => Ok(Self { entries, restarts, has_hash_index, base }),
+        let Some((entries, restarts)) = split else {
+            let kind = ErrorKind::BadCount { what: "restarts", found: count.into(), max: max as u64 };
+            return Err(Error::new(kind, packed_at)).field("restarts");
+        };
+        let Some(offset) = values_offset else {
+            return Ok(Self { entries, values: None, restarts, has_hash_index, base });
+        };
+        match usize::try_from(offset).ok().and_then(|at| entries.split_at_checked(at)) {
+            Some((keys, values)) => {
+                Ok(Self { entries: keys, values: Some(values), restarts, has_hash_index, base })
+            }
             None => {
-                let kind = ErrorKind::BadCount { what: "restarts", found: count.into(), max: max as u64 };
-                Err(Error::new(kind, packed_at)).field("restarts")
+                let (found, max) = (offset.into(), entries.len() as u64);
+                let kind = ErrorKind::BadCount { what: "bytes before the values", found, max };
+                Err(Error::new(kind, packed_at.saturating_sub(4))).field("values")
             }
         }
     }
@@ -156,6 +185,24 @@ impl<'a> Block<'a> {
     #[must_use]
     pub fn has_hash_index(&self) -> bool {
         self.has_hash_index
+    }
+
+    /// Whether its values lie apart from its keys.
+    #[must_use]
+    pub fn has_separated_values(&self) -> bool {
+        self.values.is_some()
+    }
+
+    /// The bytes of the entries; if values lie apart, of the keys.
+    #[must_use]
+    pub fn entry_bytes(&self) -> &'a [u8] {
+        self.entries
+    }
+
+    /// What errors count from.
+    #[must_use]
+    pub fn base(&self) -> u64 {
+        self.base
     }
 
     /// How many restarts it has.
@@ -176,7 +223,55 @@ impl<'a> Block<'a> {
     /// The entries, from the first.
     #[must_use]
     pub fn entries(&self) -> Entries<'a> {
-        Entries { cursor: Cursor::at(self.entries, self.base), key: Vec::new(), index: 0 }
+        let separated = self.values.map(|values| {
+            let start = self.base.saturating_add(self.entries.len() as u64);
+            Separated { block: *self, values, start, next: 0, restart: 0 }
+        });
+        Entries { cursor: Cursor::at(self.entries, self.base), key: Vec::new(), index: 0, separated }
+    }
+}
+
+/// Where the values are that lie apart from their keys.
+#[derive(Debug, Clone)]
+struct Separated<'a> {
+    block: Block<'a>,
+    values: &'a [u8],
+    /// The absolute offset of the values.
+    start: u64,
+    /// Where in the values the next one begins.
+    next: usize,
+    /// The restart that comes next.
+    restart: usize,
+}
+
+impl<'a> Separated<'a> {
+    /// If a key at this absolute offset is a restart, reads where its value begins.
+    fn seat(&mut self, key_at: u64, cursor: &mut Cursor<'_>) -> Result<()> {
+        let restart = self.block.restart(self.restart);
+        if restart.is_none_or(|at| self.block.base.saturating_add(at as u64) != key_at) {
+            return Ok(());
+        }
+        self.restart += 1;
+        let (at, max) = (cursor.offset(), self.values.len() as u64);
+        let found = cursor.varint32().field("value_offset")?;
+        match usize::try_from(found).ok().filter(|&next| next <= self.values.len()) {
+            Some(next) => {
+                self.next = next;
+                Ok(())
+            }
+            None => {
+                let kind = ErrorKind::BadCount { what: "bytes before a value", found: found.into(), max };
+                Err(Error::new(kind, at)).field("value_offset")
+            }
+        }
+    }
+
+    fn take(&mut self, length: u32) -> Result<(&'a [u8], u64)> {
+        let offset = self.start.saturating_add(self.next as u64);
+        let mut cursor = Cursor::at(self.values.get(self.next..).unwrap_or_default(), offset);
+        let value = take(&mut cursor, length).field("value")?;
+        self.next += value.len();
+        Ok((value, offset))
     }
 }
 
@@ -186,6 +281,7 @@ pub struct Entries<'a> {
     cursor: Cursor<'a>,
     key: Vec<u8>,
     index: usize,
+    separated: Option<Separated<'a>>,
 }
 
 /// One entry of a block.
@@ -231,6 +327,9 @@ impl<'a> Entries<'a> {
         let shared = self.cursor.varint32().field("shared")?;
         let unshared = self.cursor.varint32().field("unshared")?;
         let value_len = self.cursor.varint32().field("value_length")?;
+        if let Some(separated) = &mut self.separated {
+            separated.seat(shared_at, &mut self.cursor)?;
+        }
         if u64::from(shared) > self.key.len() as u64 {
             let max = self.key.len() as u64;
             let kind = ErrorKind::BadCount { what: "shared key bytes", found: shared.into(), max };
@@ -239,6 +338,9 @@ impl<'a> Entries<'a> {
         let suffix = take(&mut self.cursor, unshared).field("key")?;
         self.key.truncate(shared as usize);
         self.key.extend_from_slice(suffix);
+        if let Some(separated) = &mut self.separated {
+            return separated.take(value_len);
+        }
         let value_offset = self.cursor.offset();
         let value = take(&mut self.cursor, value_len).field("value")?;
         Ok((value, value_offset))
@@ -305,12 +407,57 @@ mod tests {
     }
 
     #[test]
-    fn evenly_spread_keys_change_nothing_but_values_apart_do() {
+    fn evenly_spread_keys_change_nothing_and_bit_30_is_refused() {
         let mut bytes = TWO.to_vec();
         bytes[23] = 0x20;
         assert_eq!(all(&bytes), all(&TWO));
-        bytes[23] = 0x10;
+        bytes[23] = 0x40;
         assert!(matches!(all(&bytes).unwrap_err().kind(), ErrorKind::Unsupported { .. }));
+    }
+
+    #[rustfmt::skip]
+    const APART: [u8; 44] = [
+        0, 5, 1, 0, b'a', b'p', b'p', b'l', b'e',       // apple → 1, at 0
+        3, 2, 2, b'l', b'y',                            // app│ly → 22, behind it
+        0, 1, 3, 3, b'b',                               // b → 333, at 3
+        b'1', b'2', b'2', b'3', b'3', b'3',             // their values
+        0, 0, 0, 0, 14, 0, 0, 0,                        // restarts at 0 and 14
+        0xff, 1, 0,                                     // a hash index of one bucket
+        19, 0, 0, 0,                                    // values begin at 19
+        2, 0, 0, 0x90,                                  // two restarts, both flags
+    ];
+
+    #[test]
+    fn values_apart_from_keys() {
+        let pairs = |pairs: &[(&str, &str)]| -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
+            Ok(pairs.iter().map(|(k, v)| (k.as_bytes().to_vec(), v.as_bytes().to_vec())).collect())
+        };
+        assert_eq!(all(&APART), pairs(&[("apple", "1"), ("apply", "22"), ("b", "333")]));
+        let block = Block::new(&APART, 1000).unwrap();
+        assert!(block.has_separated_values() && block.has_hash_index());
+        assert_eq!((block.entry_bytes().len(), block.base(), block.restart(1)), (19, 1000, Some(14)));
+        let mut entries = block.entries();
+        entries.next().unwrap();
+        let second = entries.next().unwrap().unwrap();
+        assert_eq!((second.offset, second.value_offset), (1009, 1020));
+
+        for (at, path) in [(3, "entries[0].value_offset"), (2, "entries[0].value"), (36, "values")] {
+            let mut bytes = APART;
+            bytes[at] = 0x7f;
+            let error = all(&bytes).unwrap_err();
+            assert_eq!(error.path(), path);
+            assert!((1000..1044).contains(&error.offset()), "{error}");
+        }
+        assert_eq!(all(&[0, 0, 0, 0x10]).unwrap_err().path(), "values");
+        for length in 0..APART.len() {
+            let _ = all(&APART[..length]);
+        }
+        let mut bytes = APART;
+        for bit in 0..bytes.len() * 8 {
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            let _ = all(&bytes);
+            bytes[bit / 8] ^= 1 << (bit % 8);
+        }
     }
 
     #[test]

@@ -217,7 +217,7 @@ mod tests {
     fn versions_1_to_5_hold_two_handles() {
         for version in 1..=5 {
             let footer = Footer::decode(&version_5(version, 4), 345).unwrap();
-            assert_eq!(footer.format_version, version.into());
+            assert_eq!(footer.format_version, u32::from(version));
             assert_eq!((footer.offset, footer.checksum.checksum_type), (345, ChecksumType::Xxh3));
             assert_eq!(footer.metaindex, BlockHandle { offset: 300, size: 40 });
             assert_eq!(footer.index, Some(BlockHandle { offset: 200, size: 90 }));

@@ -8,6 +8,7 @@
 //! that the newest version of a key comes first. With user-defined timestamps, which Flink does not
 //! use, the timestamp is the end of the user key.
 
+use std::cmp::Ordering;
 use std::fmt;
 
 use byteorder::{ByteOrder, LittleEndian};
@@ -107,6 +108,9 @@ value_types! {
     ValuePreferredSeqno = 0x18,
     /// WAL only.
     ColumnFamilyValuePreferredSeqno = 0x19,
+    /// No entry: in a MANIFEST, the begin of a table at which a range tombstone was truncated. It is the
+    /// number behind the last type, and so this in 11.8; 0x18 in 8.10.
+    MaxValid = 0x1a,
 }
 
 impl ValueType {
@@ -182,6 +186,20 @@ pub struct InternalKeyBuf {
     pub value_type: ValueType,
 }
 
+/// The order of tables: by user key, and the newest version of a key first.
+impl Ord for InternalKey<'_> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let version = |key: &Self| (key.sequence, key.value_type as u8);
+        self.user_key.cmp(other.user_key).then_with(|| version(other).cmp(&version(self)))
+    }
+}
+
+impl PartialOrd for InternalKey<'_> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
 impl InternalKeyBuf {
     /// The same key, borrowed.
     #[must_use]
@@ -229,11 +247,19 @@ mod tests {
     #[test]
     fn short_keys_and_unknown_types_are_errors() {
         assert_eq!(InternalKey::decode(&[1; 7], 9).unwrap_err().offset(), 9);
-        let error = InternalKey::decode(&[b'a', 0x1a, 0, 0, 0, 0, 0, 0, 0], 9).unwrap_err();
+        let error = InternalKey::decode(&[b'a', 0x1b, 0, 0, 0, 0, 0, 0, 0], 9).unwrap_err();
         assert_eq!(
-            (error.offset(), matches!(error.kind(), ErrorKind::UnknownTag { found: 26, .. })),
+            (error.offset(), matches!(error.kind(), ErrorKind::UnknownTag { found: 27, .. })),
             (10, true)
         );
+    }
+
+    /// As RocksDB 11.8 writes it where a range tombstone begins in the middle of a table's boundaries.
+    #[test]
+    fn the_begin_of_a_truncated_range_tombstone_is_no_entry() {
+        let key = InternalKey::decode(&[b'a', 0x1a, 7, 0, 0, 0, 0, 0, 0], 0).unwrap();
+        assert_eq!((key.sequence, key.value_type), (7, ValueType::MaxValid));
+        assert!(!key.value_type.is_in_data_blocks());
     }
 
     #[test]

@@ -198,7 +198,7 @@ properties! {
     raw_key_size: u64 = "rocksdb.raw.key.size" as varint;
     /// All values, uncompressed.
     raw_value_size: u64 = "rocksdb.raw.value.size" as varint;
-    /// How many data blocks.
+    /// How many data blocks; 11 leaves out those that it held back until it had a dictionary.
     num_data_blocks: u64 = "rocksdb.num.data.blocks" as varint;
     /// Data blocks that compression did not make smaller.
     num_data_blocks_compression_rejected: u64 = "rocksdb.num.data.blocks.compression.rejected" as varint;
@@ -206,11 +206,11 @@ properties! {
     num_data_blocks_compression_bypassed: u64 = "rocksdb.num.data.blocks.compression.bypassed" as varint;
     /// Index blocks whose keys are evenly spread.
     num_uniform_blocks: u64 = "rocksdb.num.uniform.blocks" as varint;
-    /// All entries: values, merge operands, deletions, and range deletions.
+    /// All entries: values, merge operands, deletions; and range deletions, except in 5.17.
     num_entries: u64 = "rocksdb.num.entries" as varint;
     /// Keys or prefixes in the filter.
     num_filter_entries: u64 = "rocksdb.num.filter_entries" as varint;
-    /// Deletions of every kind, range deletions among them.
+    /// Deletions of every kind; range deletions too, except in 5.17.
     num_deletions: u64 = "rocksdb.deleted.keys" as varint;
     /// Merge operands.
     num_merge_operands: u64 = "rocksdb.merge.operands" as varint;

@@ -12,6 +12,7 @@
 use super::block::StoredBlock;
 use super::footer::{Footer, MAX_FOOTER_LEN, MIN_FOOTER_LEN};
 use super::handle::BlockHandle;
+use super::internal_key::MAX_SEQUENCE;
 use super::properties::{FilterKind, MetaIndex, TableProperties};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 
@@ -26,6 +27,9 @@ pub const RECOMMENDED_TAIL_LEN: usize = 4096;
 /// The most that is asked for: a table of which the metaindex and the properties lie farther from the
 /// end is refused, since no writer makes such.
 pub const MAX_TAIL_LEN: u64 = 64 << 20;
+
+/// What the names of properties begin with that only ingested tables have.
+const EXTERNAL: &str = "rocksdb.external_sst_file.";
 
 /// What is to be done next.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -124,6 +128,48 @@ impl TableTail {
     pub fn compression_dict(&self) -> Option<BlockHandle> {
         self.metaindex.compression_dict()
     }
+
+    /// The sequence number that all entries of an ingested table have instead of their own, which is 0;
+    /// none for any other table (`block_based_table_reader.cc`, `GetGlobalSequenceNumber`).
+    ///
+    /// `largest_seqno` is what the MANIFEST says of the table, and gives the number where RocksDB did
+    /// not write it into the table; none if there is no MANIFEST.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] for properties that contradict each other, or the MANIFEST: RocksDB refuses
+    /// such a table.
+    pub fn global_sequence(&self, largest_seqno: Option<u64>) -> Result<Option<u64>> {
+        let Some(properties) = &self.properties else { return Ok(None) };
+        let at = self.metaindex.properties().unwrap_or(self.index).offset;
+        if let Some(name) = properties.malformed.iter().find(|name| name.starts_with(EXTERNAL)) {
+            let rule = "what says whether a table was ingested can be read";
+            return Err(Error::invalid(rule, *name, at));
+        }
+        let written = properties.external_sst_file_global_seqno;
+        match (properties.external_sst_file_version, written) {
+            (None | Some(1), None) => return Ok(None),
+            (Some(2), _) => {}
+            (version @ (None | Some(1)), Some(seqno)) => {
+                let rule = "only an external table of version 2 has a global sequence number";
+                return Err(Error::invalid(rule, format!("{seqno}, version {version:?}"), at));
+            }
+            (Some(version), _) => {
+                return Err(Error::invalid("an external table has version 1 or 2", version.to_string(), at));
+            }
+        }
+        let written = written.filter(|&seqno| seqno != 0);
+        let known = largest_seqno.filter(|&seqno| seqno < MAX_SEQUENCE);
+        let seqno = written.or(known).unwrap_or(0);
+        if known.is_some_and(|known| known != seqno) {
+            let rule = "a global sequence number is the largest one of its table";
+            let found = format!("{seqno}, largest {}", known.unwrap_or_default());
+            return Err(Error::invalid(rule, found, at));
+        }
+        if seqno > MAX_SEQUENCE {
+            return Err(Error::invalid("a sequence number has 56 bits", seqno.to_string(), at));
+        }
+        Ok(Some(seqno))
+    }
 }
 
 fn read_metaindex(tail: &[u8], base: u64, footer: &Footer) -> Result<MetaIndex> {
@@ -140,6 +186,18 @@ fn need(offset: u64, file_size: u64) -> Result<TailStep> {
         return Err(Error::new(ErrorKind::LimitExceeded { what, limit: MAX_TAIL_LEN }, offset));
     }
     Ok(TailStep::NeedBytes { from_offset })
+}
+
+/// A tail of nothing but properties.
+#[cfg(test)]
+pub(super) fn bare(format_version: u32, properties: TableProperties) -> TableTail {
+    use super::checksum::{BlockChecksum, ChecksumType};
+
+    let handle = BlockHandle { offset: 0, size: 0 };
+    let checksum = BlockChecksum { checksum_type: ChecksumType::NoChecksum, base_context_checksum: 0 };
+    let footer = Footer { offset: 0, format_version, checksum, metaindex: handle, index: Some(handle) };
+    let properties = Some(properties);
+    TableTail { file_size: 53, footer, metaindex: MetaIndex::default(), properties, index: handle }
 }
 
 #[cfg(test)]
@@ -183,6 +241,44 @@ mod tests {
         assert_eq!(error.path(), "metaindex");
         let error = TableTail::decode(&footer((size, 100), (0, 0)), size).unwrap_err();
         assert_eq!(error.path(), "footer.metaindex");
+    }
+
+    fn external(version: Option<u32>, seqno: Option<u64>) -> TableTail {
+        let properties = TableProperties {
+            external_sst_file_version: version,
+            external_sst_file_global_seqno: seqno,
+            ..Default::default()
+        };
+        bare(5, properties)
+    }
+
+    #[test]
+    fn global_sequence_numbers() {
+        let of = |version, seqno, largest| external(version, seqno).global_sequence(largest);
+        assert_eq!((of(None, None, Some(7)), of(Some(1), None, Some(7))), (Ok(None), Ok(None)));
+        assert_eq!((of(Some(2), Some(7), Some(7)), of(Some(2), Some(7), None)), (Ok(Some(7)), Ok(Some(7))));
+        // It is in the MANIFEST only, as since 6.x unless asked for otherwise.
+        assert_eq!((of(Some(2), Some(0), Some(7)), of(Some(2), None, Some(7))), (Ok(Some(7)), Ok(Some(7))));
+        assert_eq!((of(Some(2), Some(0), None), of(Some(2), None, None)), (Ok(Some(0)), Ok(Some(0))));
+        // The largest of all stands for "unknown".
+        assert_eq!(of(Some(2), Some(7), Some(MAX_SEQUENCE)), Ok(Some(7)));
+        for (version, seqno, largest) in [
+            (Some(2), Some(7), Some(8)),
+            (Some(2), Some(7), Some(0)),
+            (None, Some(7), Some(7)),
+            (Some(1), Some(0), None),
+            (Some(3), None, None),
+            (Some(0), None, None),
+            (Some(2), Some(MAX_SEQUENCE + 1), None),
+        ] {
+            let error = of(version, seqno, largest).unwrap_err();
+            assert!(matches!(error.kind(), ErrorKind::Invalid { .. }), "{error}");
+        }
+        let mut tail = external(Some(2), None);
+        tail.properties.as_mut().unwrap().malformed.push("rocksdb.external_sst_file.global_seqno");
+        assert!(tail.global_sequence(Some(7)).is_err());
+        tail.properties = None;
+        assert_eq!(tail.global_sequence(Some(7)), Ok(None));
     }
 
     #[test]

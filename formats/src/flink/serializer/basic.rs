@@ -67,7 +67,7 @@ basics! {
     DoubleValue "DoubleValue": "api.common.typeutils.base.DoubleValueSerializer";
     /// `java.lang.String`.
     String "String": "api.common.typeutils.base.StringSerializer";
-    /// `org.apache.flink.types.StringValue`; as `String`.
+    /// `org.apache.flink.types.StringValue`; as `String`, but with its length, not one more.
     StringValue "StringValue": "api.common.typeutils.base.StringValueSerializer";
     /// `java.math.BigInteger`.
     BigInteger "BigInteger": "api.common.typeutils.base.BigIntSerializer";

@@ -111,10 +111,9 @@ fn outer_data(composite: Composite, version: i32, cursor: &mut Cursor<'_>) -> Re
         }
         Composite::NfaState => {
             range(2, "1, 2")?;
-            if version == 2 {
-                cursor.bool().field("supports_previous_timestamp")?;
-            }
-            Kind::Composite { name: "NFAState" }
+            let supports_previous_timestamp =
+                version == 2 && cursor.bool().field("supports_previous_timestamp")?;
+            Kind::NfaState { supports_previous_timestamp }
         }
         Composite::Named(name, _) => {
             range(2, "0 to 2")?;
@@ -149,7 +148,6 @@ pub(super) fn plain_kind(composite: Composite) -> Kind {
         Composite::ScalaTry => Kind::ScalaTry,
         Composite::ScalaEither => Kind::ScalaEither,
         Composite::Named(name, _) => Kind::Composite { name },
-        Composite::NfaState => Kind::Composite { name: "NFAState" },
         // These have data; only a caller that read none gets here.
         Composite::GenericArray
         | Composite::Tuple
@@ -159,7 +157,8 @@ pub(super) fn plain_kind(composite: Composite) -> Kind {
         | Composite::External
         | Composite::LinkedList
         | Composite::CaseClass
-        | Composite::Traversable => Kind::Unknown { error: None, serializer: None },
+        | Composite::Traversable
+        | Composite::NfaState => Kind::Unknown { error: None, serializer: None },
     }
 }
 

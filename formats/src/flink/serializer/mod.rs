@@ -31,6 +31,7 @@ mod render;
 pub use basic::Basic;
 pub(crate) use legacy::{java_serialized, resilience_block, serializer_blob};
 pub use logical_type::{LogicalField, LogicalType};
+pub(crate) use paths::join;
 pub use paths::{KryoPath, OpaquePath};
 pub use read::{SnapshotRead, Stop, read_proxy, read_versioned};
 pub use render::RenderOptions;
@@ -305,6 +306,11 @@ pub enum Kind {
     NullAwareMap,
     /// SQL: a row as a key of a sequenced multiset: one child, the row.
     RowDataKey,
+    /// CEP: state of the pattern's automaton: version, node id and event id.
+    NfaState {
+        /// Whether a partial match has the time of the event before.
+        supports_previous_timestamp: bool,
+    },
     /// Another composite of Flink's: its parts (CEP, sequenced multisets, SQL's `CRow`).
     Composite {
         /// Readable name.

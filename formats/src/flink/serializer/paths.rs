@@ -61,7 +61,7 @@ impl SerializerSnapshot {
 }
 
 /// Wrappers are left out: they are no part of the user's type.
-fn join(path: &[&Edge]) -> String {
+pub(crate) fn join(path: &[&Edge]) -> String {
     let mut out = String::new();
     for edge in path {
         if **edge != Edge::Wrapped {

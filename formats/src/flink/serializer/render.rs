@@ -148,6 +148,7 @@ impl Renderer {
             Kind::MapView => self.generic("MapView", node, depth),
             Kind::NullAwareMap => self.generic("Map", node, depth),
             Kind::RowDataKey => self.generic("RowDataKey", node, depth),
+            Kind::NfaState { .. } => self.generic("NFAState", node, depth),
             Kind::Composite { name } => self.generic(name, node, depth),
             Kind::ScalaOption => self.generic("Option", node, depth),
             Kind::ScalaTry => match node.children.first() {
