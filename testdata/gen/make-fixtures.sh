@@ -56,11 +56,10 @@ zstd-partitioned-2.3          | 2.3.0  | StateZoo | profile=mini incremental=tru
 '
 
 here=$(cd "$(dirname "$0")" && pwd)
-cache=${STATESCOPE_FLINK_CACHE:-$HOME/.cache/statescope-flink}
-home=${STATESCOPE_FLINK_HOME:-$cache}
 root=${STATESCOPE_FLINK_ROOT:-/data/flink}
 out=${STATESCOPE_FIXTURES:-$here/../fixtures}
 oracles_only=
+source "$here/flink.sh"
 
 trim() { local s=$1; s=${s#"${s%%[![:space:]]*}"}; printf %s "${s%"${s##*[![:space:]]}"}"; }
 names() { while IFS='|' read -r n _; do n=$(trim "$n"); [ -z "$n" ] || echo "$n"; done <<<"$FIXTURES"; }
@@ -75,68 +74,19 @@ for a in "$@"; do
   esac
 done
 [ ${#wanted[@]} -gt 0 ] || mapfile -t wanted < <(names)
-for t in java javac python3 ldb sst_dump; do command -v $t >/dev/null || { echo "$t is not on PATH" >&2; exit 1; }; done
-mkdir -p "$cache" "$root/tmp" "$out"
+needs java javac python3 ldb sst_dump
+mkdir -p "$root/tmp" "$out"
 out=$(cd "$out" && pwd)
-
-# ---- Flink and the classes -------------------------------------------------------------------------
-flink() { # version: its jars, installed if need be
-  local d=$home/flink-$1
-  if [ ! -d "$d/pyflink/lib" ]; then
-    [ -x "$cache/venv/bin/pip" ] || { python3 -m venv "$cache/venv"; "$cache/venv/bin/pip" install -q setuptools wheel; }
-    "$cache/venv/bin/pip" install -q --no-deps --no-build-isolation --target "$d" "apache-flink-libraries==$1"
-  fi
-  echo "$d/pyflink/lib/*"
-}
-
-compiled=' '
-compile() { # version
-  case $compiled in *" $1 "*) return ;; esac
-  local shim
-  case $1 in
-    1.13.*) shim=v1_13 ;;
-    1.15.*) shim=v1_15 ;;
-    1.16.* | 1.17.* | 1.18.* | 1.19.*) shim=v1_17 ;;
-    1.20.*) shim=v1_20 ;;
-    2.*) shim=v2_3 ;;
-    *) echo "no shim for Flink $1: add a directory beside src/v1_20" >&2; exit 1 ;;
-  esac
-  rm -rf "$cache/classes-$1"; mkdir -p "$cache/classes-$1"
-  local src=("$here"/src/common/*.java "$here/src/$shim"/*.java)
-  [ ! -d "$here/src/table" ] || [ "$1" = 1.13.6 ] || src+=("$here"/src/table/*.java)
-  javac -nowarn -Xlint:none -encoding UTF-8 -cp "$(flink "$1")" -d "$cache/classes-$1" "${src[@]}" 2>&1 | grep -v '^Note:' || true
-  cp "$here/log4j2.properties" "$cache/classes-$1/"
-  compiled+="$1 "
-}
-
-opens=()
-for p in lang lang.reflect lang.invoke util util.concurrent util.concurrent.atomic util.concurrent.locks net io nio math text time; do
-  opens+=("--add-opens=java.base/java.$p=ALL-UNNAMED")
-done
-flink_java() { # version, then java's arguments
-  local v=$1; shift
-  # RocksDB writes the host's name in every SST: as root, give it a neutral one.
-  local pre=()
-  if [ "$(id -u)" = 0 ] && unshare -u true 2>/dev/null; then pre=(unshare -u sh -c 'hostname localhost; exec "$@"' sh); fi
-  timeout 300 "${pre[@]}" java -Xmx1g -Duser.timezone=UTC "${opens[@]}" -Djava.io.tmpdir="$root/tmp" -cp "$cache/classes-$v:$(flink "$v")" "$@"
-}
 
 # ---- one fixture -------------------------------------------------------------------------------------
 make_one() { # name version job args
   local n=$1 v=$2 job=$3; shift 3
   local dir=$out/$n
-  compile "$v"
   if [ -z "$oracles_only" ]; then
-    rm -rf "${root:?}/$n" "$dir"; mkdir -p "$root/$n" "$dir"
-    flink_java "$v" Driver fixture="$n" version="$v" job="$job" root="$root" truth="$dir/truth.json" "$@"
-    mv "$root/$n" "$dir/data"
-    find "$dir/data" -type d -empty -delete
+    rm -rf "$dir"; mkdir -p "$dir"
+    run_job "$dir" "$n" "$v" "$job" "$@"
   fi
-  local files; files=$(mktemp -d)
-  local snaps; mapfile -t snaps < <(cd "$dir" && find data -name _metadata -printf '%h\n' | sort -V)
-  flink_java "$v" -Dfiles="$files" Dump "$dir/flink.json" "$dir" "${snaps[@]}"
-  python3 "$here/oracle.py" "$dir" "$root/$n" "$files"
-  rm -rf "$files"
+  oracles "$dir" "$n" "$v"
 }
 
 while IFS='|' read -r n v job args; do

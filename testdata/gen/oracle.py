@@ -2,6 +2,7 @@
 """Makes rocksdb.json of a fixture with RocksDB's own tools, and checks flink.json and rocksdb.json against truth.json.
 
   oracle.py FIXTURE_DIR RECORDED_ROOT INLINED_FILES_DIR
+  oracle.py --count DIR RECORDED_ROOT INLINED_FILES_DIR   # of a large one: RocksDB itself counts the rows; prints them, makes no rocksdb.json
 
 Only ldb and sst_dump read RocksDB files here; the one thing worked out in this script is which rows are live
 (newest record per key over all files, in the handle's key-group range, not a delete).
@@ -71,10 +72,10 @@ def internal(key, seq, kind):
     return key + ((int(seq) << 8) | int(kind)).to_bytes(8, "little").hex().upper()
 
 
-def sst_dump(db):
-    """By file: its properties and its records (user key, seq, type)."""
+def sst_dump(db, command="scan"):
+    """By file: its properties and, of a scan, its records (user key, seq, type)."""
     props, records, cur, seen = {}, {}, None, set()
-    for line in run("sst_dump", f"--file={db}", "--command=scan", "--output_hex", "--show_properties").splitlines():
+    for line in run("sst_dump", f"--file={db}", f"--command={command}", "--output_hex", "--show_properties").splitlines():
         m = re.match(r"^Process .*/(\d+\.sst)$", line.strip())
         if m:
             cur = m.group(1)
@@ -134,8 +135,8 @@ def incremental(handles):
         yield from incremental(h.get("materialized", []))
 
 
-def rocksdb(fx):
-    out, ssts, live = [], {}, {}
+def databases(fx):
+    """Every incremental handle put together as a database: snapshot, operator, subtask, handle, directory, what each file is called."""
     for s in fx.flink["snapshots"]:
         for op in s["operators"]:
             for sub in op["subtasks"]:
@@ -144,39 +145,75 @@ def rocksdb(fx):
                         names = {}
                         for f in h["shared"] + h["private"]:
                             path, off, size, name = fx.locate(s["snapshot"], f)
-                            data = open(path, "rb").read()[off:off + size]
-                            if len(data) != size:
-                                fx.errors.append(f"{name}: {len(data)} bytes, recorded {size}")
-                            open(f"{db}/{f['local_path']}", "wb").write(data)
+                            place = f"{db}/{f['local_path']}"
+                            if off == 0 and size == os.path.getsize(path):
+                                os.symlink(os.path.abspath(path), place)
+                            else:
+                                data = open(path, "rb").read()[off:off + size]
+                                if len(data) != size:
+                                    fx.errors.append(f"{name}: {len(data)} bytes, recorded {size}")
+                                open(place, "wb").write(data)
                             names[f["local_path"]] = name
-                        props, records = sst_dump(db)
-                        cfs, tail = manifest(db)
-                    files = {f"{f['number']:06d}.sst" for c in cfs for f in c["files"]}
-                    have = {n for n in names if n.endswith(".sst")}
-                    if files != have:
-                        fx.errors.append(f"{s['snapshot']} {op['id']}: manifest and handle name different files: {sorted(files ^ have)}")
-                    width = 1 if op["max_parallelism"] <= 128 else 2
-                    for c in cfs:
-                        newest, physical = {}, 0
-                        for f in c["files"]:
-                            n = f"{f['number']:06d}.sst"
-                            f["sst"] = names.get(n)
-                            ssts[names[n]] = props[n]
-                            if len(records[n]) != props[n]["entries"] - props[n]["range_deletions"]:
-                                fx.errors.append(f"{names[n]}: {len(records[n])} records, {props[n]['entries']} said")
-                            physical += len(records[n])
-                            for key, seq, kind in records[n]:
-                                if kind == 15:
-                                    continue
-                                if key not in newest or seq > newest[key][0]:
-                                    newest[key] = (seq, kind)
-                        rows = [k for k, (_, t) in newest.items() if t in (1, 2) and h["start"] <= int(k[:2 * width], 16) <= h["end"]]
-                        c["records"] = physical
-                        c["live_rows"] = len(rows)
-                        where = (s["snapshot"], op["id"], c["name"])
-                        live[where] = live.get(where, 0) + len(rows)
-                    out.append({"snapshot": s["snapshot"], "operator": op["id"], "subtask": sub["subtask"], "start": h["start"], "end": h["end"],
-                                "backend_id": h["backend_id"], "checkpoint_id": h["checkpoint_id"], **tail, "column_families": cfs})
+                        yield s, op, sub, h, db, names
+
+
+def count(fx):
+    """Live rows by (snapshot, operator, column family), as RocksDB's iterator yields them; prints them, and the records in the files."""
+    live, ssts = {}, set()
+    for s, op, sub, h, db, names in databases(fx):
+        ssts |= {v for k, v in names.items() if k.endswith(".sst")}
+        props, _ = sst_dump(db, "none")
+        for c in manifest(db)[0]:
+            if c["name"] == "default":
+                continue
+            text = run("ldb", f"--db={db}", f"--column_family={c['name']}", "--ignore_unknown_options", "dump", "--count_only")
+            m = re.search(r"^Keys in range: (\d+)$", text, re.M)
+            if not m:
+                raise SystemExit(f"ldb could not count {c['name']}:\n{text[:500]}")
+            where = (s["snapshot"], op["id"], c["name"])
+            live[where] = live.get(where, 0) + int(m.group(1))
+            mine = [props[f"{f['number']:06d}.sst"] for f in c["files"]]
+            total = {k: sum(p[k] for p in mine) for k in ("entries", "deletions", "merge_operands", "raw_key_size", "raw_value_size")}
+            levels = {}
+            for f in c["files"]:
+                levels.setdefault(f["level"], []).append(f["size"])
+            print(f"{op['id'][:8]}/{sub['subtask']} {c['name']}: live rows {m.group(1)}, "
+                  + ", ".join(f"{k} {v}" for k, v in total.items())
+                  + "".join(f", L{n}: {len(x)} files of {sum(x)}" for n, x in sorted(levels.items())))
+    return live, ssts
+
+
+def rocksdb(fx):
+    out, ssts, live = [], {}, {}
+    for s, op, sub, h, db, names in databases(fx):
+        props, records = sst_dump(db)
+        cfs, tail = manifest(db)
+        files = {f"{f['number']:06d}.sst" for c in cfs for f in c["files"]}
+        have = {n for n in names if n.endswith(".sst")}
+        if files != have:
+            fx.errors.append(f"{s['snapshot']} {op['id']}: manifest and handle name different files: {sorted(files ^ have)}")
+        width = 1 if op["max_parallelism"] <= 128 else 2
+        for c in cfs:
+            newest, physical = {}, 0
+            for f in c["files"]:
+                n = f"{f['number']:06d}.sst"
+                f["sst"] = names.get(n)
+                ssts[names[n]] = props[n]
+                if len(records[n]) != props[n]["entries"] - props[n]["range_deletions"]:
+                    fx.errors.append(f"{names[n]}: {len(records[n])} records, {props[n]['entries']} said")
+                physical += len(records[n])
+                for key, seq, kind in records[n]:
+                    if kind == 15:
+                        continue
+                    if key not in newest or seq > newest[key][0]:
+                        newest[key] = (seq, kind)
+            rows = [k for k, (_, t) in newest.items() if t in (1, 2) and h["start"] <= int(k[:2 * width], 16) <= h["end"]]
+            c["records"] = physical
+            c["live_rows"] = len(rows)
+            where = (s["snapshot"], op["id"], c["name"])
+            live[where] = live.get(where, 0) + len(rows)
+        out.append({"snapshot": s["snapshot"], "operator": op["id"], "subtask": sub["subtask"], "start": h["start"], "end": h["end"],
+                    "backend_id": h["backend_id"], "checkpoint_id": h["checkpoint_id"], **tail, "column_families": cfs})
     return out, ssts, live
 
 
@@ -271,7 +308,20 @@ def check(fx, live):
                         say(f"{at}: {c}: {mine.get(c)} live rows, truth {kv.get(c)}")
 
 
+def finish(fx, said):
+    print(f"{os.path.basename(fx.base)}: {said}, {len(fx.errors)} errors")
+    for e in fx.errors[:30]:
+        print("  WRONG", e)
+    if fx.errors:
+        sys.exit(1)
+
+
 def main():
+    if sys.argv[1] == "--count":
+        fx = Fixture(*sys.argv[2:5])
+        live, ssts = count(fx)
+        check(fx, live)
+        return finish(fx, f"{sum(live.values())} live rows, {len(ssts)} SSTs")
     base, recorded, inlined = sys.argv[1:4]
     fx = Fixture(base, recorded, inlined)
     handles, ssts, live = rocksdb(fx)
@@ -292,12 +342,8 @@ def main():
                 if bad in data:
                     fx.errors.append(f"{d}/{n} holds a machine's path: {bad!r}")
     size = sum(os.path.getsize(f"{d}/{n}") for d, _, ns in os.walk(base) for n in ns)
-    print(f"{os.path.basename(base)}: {size} bytes, {len(fx.truth['snapshots'])} snapshots, {len(handles)} RocksDB handles, {len(ssts)} SSTs, "
-          f"{max([f['level'] for h in handles for c in h['column_families'] for f in c['files']], default=0)} deepest level, {len(fx.errors)} errors")
-    for e in fx.errors[:30]:
-        print("  WRONG", e)
-    if fx.errors:
-        sys.exit(1)
+    finish(fx, f"{size} bytes, {len(fx.truth['snapshots'])} snapshots, {len(handles)} RocksDB handles, {len(ssts)} SSTs, "
+           f"{max([f['level'] for h in handles for c in h['column_families'] for f in c['files']], default=0)} deepest level")
 
 
 if __name__ == "__main__":

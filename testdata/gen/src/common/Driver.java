@@ -1,7 +1,9 @@
 import java.io.File;
+import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.*;
 import java.util.*;
+import java.util.stream.Stream;
 import org.apache.flink.api.common.*;
 import org.apache.flink.configuration.*;
 import org.apache.flink.runtime.checkpoint.*;
@@ -17,7 +19,7 @@ import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
  * Runs one fixture: a job in an embedded cluster, steps of phases and snapshots, then truth.json.
  * Steps: p = next phase, c = checkpoint, sc / sn = canonical / native savepoint, x = cancel,
  * claim:N / noclaim:N = restore the latest snapshot as a new job with parallelism N, finish = wait until the ending tasks have ended,
- * sleep:MS.
+ * sleep:MS, quiet:MS = wait until RocksDB has written nothing for so long (its compactions have ended).
  */
 public final class Driver {
     public static void main(String[] argv) throws Exception {
@@ -108,6 +110,8 @@ public final class Driver {
                 await("finished tasks", this::someFinished);
             } else if (s.startsWith("sleep:")) {
                 Thread.sleep(Long.parseLong(s.substring(6)));
+            } else if (s.startsWith("quiet:")) {
+                quiet(Long.parseLong(s.substring(6)));
             } else throw new IllegalArgumentException(s);
         }
         if (jobId != null) cancel();
@@ -124,7 +128,7 @@ public final class Driver {
     interface Check { boolean ok() throws Exception; }
 
     void await(String what, Check c) throws Exception {
-        long end = System.currentTimeMillis() + 90_000;
+        long end = System.currentTimeMillis() + Long.parseLong(a.getOrDefault("patience", "90000"));
         while (!c.ok()) {
             if (System.currentTimeMillis() > end) throw new IllegalStateException("timed out waiting for " + what + " " + Board.EMITTED + " limit " + Board.LIMIT);
             JobStatus st = cluster.getJobStatus(jobId).get();
@@ -193,6 +197,23 @@ public final class Driver {
         String path = root + "/" + jobId + "/chk-" + cp;
         if (!Files.exists(Paths.get(path))) path = root + "/chk-" + cp;
         snapshot(path, "checkpoint", Boolean.parseBoolean(a.getOrDefault("incremental", "false")) ? "incremental" : "full", cp, t0);
+    }
+
+    void quiet(long ms) throws Exception {
+        Path dir = Paths.get(a.get("root"), "tmp", "rocksdb");
+        Object[] seen = {null};
+        long[] since = {0};
+        await("RocksDB to be quiet", () -> {
+            Map<String, Long> now = new TreeMap<>();
+            try (Stream<Path> files = Files.walk(dir)) {
+                files.map(Path::toFile).filter(File::isFile).forEach(f -> now.put(f.getPath(), f.length()));
+            } catch (UncheckedIOException e) {
+                return false; // a file went away in between
+            }
+            if (!now.equals(seen[0])) since[0] = System.currentTimeMillis();
+            seen[0] = now;
+            return System.currentTimeMillis() - since[0] >= ms;
+        });
     }
 
     static long metaId(String path) throws Exception {
