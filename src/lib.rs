@@ -3,6 +3,7 @@
 
 pub mod analyzers;
 pub mod cli;
+pub mod lsm;
 pub mod model;
 pub mod readers;
 pub mod report;

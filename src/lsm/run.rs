@@ -1,0 +1,172 @@
+//! A sorted run: blocks whose keys ascend, entry by entry.
+
+use statescope_formats::rocksdb::data_block::{EntryCursor, EntryFault, Next};
+use statescope_formats::rocksdb::internal_key::ValueType;
+
+/// Hands out the blocks of one sorted run in order of their keys. A run is a table, or several that do
+/// not overlap.
+pub trait Blocks {
+    /// Goes to the next block that can be read; false after the last one. What cannot be read, it
+    /// steps over and remembers.
+    fn advance(&mut self) -> bool;
+
+    /// The bytes of the block's entries.
+    fn entries(&self) -> &[u8];
+
+    /// A user key that is not smaller than any in the block.
+    fn separator(&self) -> &[u8];
+
+    /// The sequence number that holds for all entries of the block's table, if it was ingested.
+    fn global_sequence(&self) -> Option<u64>;
+
+    /// The number by which rows name the block's table.
+    fn table(&self) -> u32;
+
+    /// Called once for each block, after its last entry, or after the last that is in range.
+    /// `fault` says why the entries behind could not be read.
+    fn done(&mut self, block: &BlockUse, fault: Option<EntryFault>);
+}
+
+/// What became of a block's entries. Raw bytes are those of user keys and values.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct BlockUse {
+    /// Raw bytes of entries before the range that was asked for.
+    pub before: u64,
+    /// Raw bytes of entries behind the range.
+    pub behind: u64,
+    /// Entries in range.
+    pub entries: u64,
+    /// User-key bytes of entries in range.
+    pub key_bytes: u64,
+    /// Value bytes of entries in range.
+    pub value_bytes: u64,
+    /// Tombstones among them.
+    pub deletions: u64,
+    /// Single-delete tombstones among them.
+    pub single_deletions: u64,
+    /// Merge operands among them.
+    pub merges: u64,
+    /// Entries of kinds whose value is not understood (blob indexes, wide columns).
+    pub not_understood: u64,
+    /// Values and operands that a newer value hides.
+    pub shadowed: u64,
+    /// Values and operands that a newer tombstone, of the key or of a range, deletes.
+    pub deleted: u64,
+    /// Raw bytes of all that is not part of a live row: tombstones, and what is shadowed or deleted.
+    pub dead_bytes: u64,
+    /// Raw bytes of live rows that the sink called expired.
+    pub expired_bytes: u64,
+}
+
+impl BlockUse {
+    /// Raw bytes of entries in range.
+    #[must_use]
+    pub fn raw(&self) -> u64 {
+        self.key_bytes + self.value_bytes
+    }
+}
+
+/// A run with its position.
+#[derive(Debug)]
+pub(super) struct Run<B> {
+    pub(super) blocks: B,
+    pub(super) cursor: EntryCursor,
+    pub(super) block: BlockUse,
+    /// Where its keys were last found among the range tombstones.
+    pub(super) near: usize,
+    /// Whether the cursor is at an entry.
+    pub(super) alive: bool,
+}
+
+/// What stepping to the next entry of a run did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step {
+    /// The next entry shares this many bytes with the user key before it; `true` if a block was entered.
+    To(usize, bool),
+    /// There is none.
+    End,
+}
+
+impl<B: Blocks> Run<B> {
+    pub(super) fn new(blocks: B) -> Self {
+        let cursor = EntryCursor::new();
+        Self { blocks, cursor, block: BlockUse::default(), near: 0, alive: false }
+    }
+
+    /// Goes to the first entry of the first block.
+    pub(super) fn start(&mut self) -> Step {
+        if self.blocks.advance() {
+            self.cursor.enter_block();
+            self.alive = true;
+            self.step()
+        } else {
+            self.alive = false;
+            Step::End
+        }
+    }
+
+    /// Steps to the next entry, into the next block if need be.
+    #[inline]
+    pub(super) fn step(&mut self) -> Step {
+        match self.cursor.next(self.blocks.entries()) {
+            Next::Key(shared) => Step::To(shared, false),
+            Next::Same => Step::To(self.cursor.user_key_len(), false),
+            Next::End | Next::Fault => self.next_block(),
+        }
+    }
+
+    /// Leaves the block and goes to the first entry of the next.
+    #[inline(never)]
+    pub(super) fn next_block(&mut self) -> Step {
+        loop {
+            self.blocks.done(&self.block, self.cursor.fault());
+            self.block = BlockUse::default();
+            if !self.blocks.advance() {
+                self.alive = false;
+                return Step::End;
+            }
+            self.cursor.enter_block();
+            let shared = match self.cursor.next(self.blocks.entries()) {
+                Next::Key(shared) => shared,
+                Next::Same => self.cursor.user_key_len(),
+                Next::End | Next::Fault => continue,
+            };
+            self.alive = true;
+            return Step::To(shared, true);
+        }
+    }
+
+    /// Counts what is left of the block as behind the range, and leaves it.
+    pub(super) fn leave(&mut self) {
+        if !self.alive {
+            return;
+        }
+        self.alive = false;
+        loop {
+            self.block.behind += self.raw_len();
+            // A fault is told by those whom the entries concern.
+            if matches!(self.cursor.next(self.blocks.entries()), Next::End | Next::Fault) {
+                break;
+            }
+        }
+        self.blocks.done(&self.block, None);
+        self.block = BlockUse::default();
+    }
+
+    pub(super) fn raw_len(&self) -> u64 {
+        (self.cursor.user_key_len() + self.cursor.value_len()) as u64
+    }
+
+    /// The sequence number and type of the entry.
+    #[inline]
+    pub(super) fn trailer(&self) -> u64 {
+        let trailer = self.cursor.trailer();
+        self.blocks.global_sequence().map_or(trailer, |sequence| sequence << 8 | (trailer & 0xff))
+    }
+}
+
+/// The type of an entry whose trailer is given.
+#[inline]
+pub(super) fn value_type(trailer: u64) -> Option<ValueType> {
+    ValueType::from_u8((trailer & 0xff) as u8)
+}
