@@ -6,5 +6,8 @@ pub mod cli;
 pub mod lsm;
 pub mod model;
 pub mod readers;
+#[cfg(feature = "rocksdb")]
+pub mod reference;
 pub mod report;
+pub mod scan;
 pub mod storage;

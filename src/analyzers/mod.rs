@@ -1,4 +1,5 @@
 //! Pure accumulators: facts in, figures out. Nothing here reads or prints.
 
+pub mod analysis;
 pub mod overview;
 pub mod root;

@@ -5,16 +5,16 @@ use std::io::Write;
 
 use clap::Args;
 
-use super::{Common, Exit, Failure, Format, current_dir, output_failure};
-use crate::analyzers::overview::{self, Context, Filter};
+use super::{Common, Exit, Failure, Format, Selection, current_dir, exit, output_failure};
+use crate::analyzers::overview;
 use crate::analyzers::root::{JobSummary, RootOverview, SnapshotRow};
-use crate::model::{Finding, OperatorId, Severity};
-use crate::readers::discover::{self, JobDirectory, MetadataFile, Target};
+use crate::model::{Finding, OperatorId};
+use crate::readers::discover::{self, MetadataFile, Target};
 use crate::readers::opener::RelocateRule;
 use crate::readers::root;
 use crate::readers::snapshot::{ReadOptions, read_snapshot};
 use crate::report;
-use crate::storage::{Location, Storage, StorageErrorKind, Stores};
+use crate::storage::{Location, Storage, Stores};
 
 /// Say what is in a snapshot, or which snapshots are under a root.
 ///
@@ -34,17 +34,13 @@ pub(super) struct Inspect {
     /// List all snapshots of a job's directory instead of showing the newest
     #[arg(long)]
     list: bool,
-    /// Only operators with this text in their name or uid, or at the begin of their id
-    #[arg(long, value_name = "TEXT")]
-    operator: Option<String>,
-    /// Only states with this text in their name
-    #[arg(long, value_name = "TEXT")]
-    state: Option<String>,
-    /// A file with one uid a line: names the operators of snapshots from before Flink 2.0
-    #[arg(long, value_name = "FILE")]
-    uids: Option<std::path::PathBuf>,
+    #[command(flatten)]
+    selection: Selection,
     #[command(flatten)]
     common: Common,
+    /// The time that ages are counted against, in milliseconds since 1970 or as RFC 3339 [default: now]
+    #[arg(long, value_name = "TIME")]
+    at: Option<String>,
 }
 
 /// What was asked for besides the path.
@@ -56,36 +52,23 @@ struct Ask {
 impl Inspect {
     pub(super) fn run(&self, out: &mut dyn Write) -> Result<Exit, Failure> {
         let here = current_dir()?;
-        // The error names the address itself, unless it holds what must not be shown.
-        let location =
-            Location::parse_in(&self.path, &here).map_err(|e| Failure::usage(format!("the path: {e}")))?;
+        let location = super::location(&self.path, &here)?;
         // What is typed wrongly is said before anything is read.
-        let (rules, uids) = (self.common.rules(&here)?, self.uids()?);
+        let (rules, uids) = (self.common.reading.rules(&here)?, self.selection.uids()?);
         let storage = Stores::local();
-        let target = discover::discover(&storage, &location, self.common.in_flight()).map_err(|error| {
-            Failure::failed(match error.kind() {
-                StorageErrorKind::NotFound => format!("{location}: nothing is there"),
-                StorageErrorKind::NotADirectory => {
-                    format!("{location} is neither a _metadata file nor a directory")
-                }
-                // --relocate is about recorded places; it does not stand for this argument.
-                StorageErrorKind::Unsupported => format!(
-                    "{location}: there is no client for {:?} yet; copy the snapshot to a local disk and give the path \
-                     of the copy; where its files are not found by themselves, add --relocate FROM=TO",
-                    location.scheme()
-                ),
-                _ => error.to_string(),
-            })
-        })?;
+        let target = super::target(&storage, &location, self.common.reading.in_flight())?;
         match target {
             Target::Snapshot(file) => self.snapshot(out, &storage, Ask { rules, uids }, &file, None),
-            Target::Job(job) if !self.list => self.newest(out, &storage, Ask { rules, uids }, &job),
+            Target::Job(job) if !self.list => {
+                let (file, finding) = super::newest(&storage, &job)?;
+                self.snapshot(out, &storage, Ask { rules, uids }, &file, finding)
+            }
             Target::Job(job) => {
                 let contents = discover::RootContents { jobs: vec![job], ..Default::default() };
                 self.root(out, &storage, &location, contents)
             }
             Target::Root(root) => {
-                let contents = discover::survey(&storage, root, self.common.in_flight());
+                let contents = discover::survey(&storage, root, self.common.reading.in_flight());
                 if contents.jobs.is_empty() && contents.savepoints.is_empty() && contents.findings.is_empty()
                 {
                     return Err(Failure::failed(format!(
@@ -98,36 +81,6 @@ impl Inspect {
         }
     }
 
-    fn newest(
-        &self,
-        out: &mut dyn Write,
-        storage: &dyn Storage,
-        ask: Ask,
-        job: &JobDirectory,
-    ) -> Result<Exit, Failure> {
-        let Some((number, newest)) = job.newest_by_id() else {
-            return Err(Failure::failed(format!(
-                "{}: none of its {} chk-N directories holds a _metadata: no checkpoint is complete",
-                job.location,
-                job.checkpoints.len()
-            )));
-        };
-        let file = discover::read_metadata(storage, &newest.location)
-            .map_err(|error| Failure::failed(error.to_string()))?;
-        let other = job.newest_elsewhere();
-        let finding = other.map(|(other, directory)| {
-            Finding::warning(
-                "newest_disagree",
-                format!(
-                    "the newest checkpoint by number is chk-{number}, by completion chk-{other}; chk-{number} is shown"
-                ),
-                "numbers begin again when a job is submitted anew; copying changes file times",
-            )
-            .in_file(directory.location.to_string())
-        });
-        self.snapshot(out, storage, ask, &file, finding)
-    }
-
     fn snapshot(
         &self,
         out: &mut dyn Write,
@@ -138,24 +91,14 @@ impl Inspect {
     ) -> Result<Exit, Failure> {
         let options = ReadOptions {
             relocate: ask.rules,
-            in_flight: self.common.in_flight(),
+            in_flight: self.common.reading.in_flight(),
             properties: self.properties,
         };
-        let now_ms = self.common.now_ms()?;
-        let reading = read_snapshot(storage, file, &options).map_err(|error| {
-            Failure::failed(format!("{}/_metadata is no Flink snapshot: {error}", file.directory))
-        })?;
-        let job = file.directory.parent().and_then(|job| job.file_name().map(str::to_owned));
-        let context = Context {
-            location: file.directory.to_string(),
-            directory_name: file.directory.file_name().map(str::to_owned),
-            job_id: job.filter(|name| discover::is_job_id(name)),
-            modified_ms: file.modified_ms,
-            places: reading.places,
-            handles: self.common.format == Format::Json,
-            filter: Filter { operator: self.operator.clone(), state: self.state.clone() },
-            uids: ask.uids,
-        };
+        let now_ms = self.now_ms()?;
+        let reading =
+            read_snapshot(storage, file, &options).map_err(|error| super::no_snapshot(file, &error))?;
+        let handles = self.common.format == Format::Json;
+        let context = super::context(file, reading.places, self.selection.filter(), ask.uids, handles);
         let mut findings = reading.findings;
         findings.extend(finding);
         let overview = overview::overview(reading.snapshot, reading.details, findings, context);
@@ -176,17 +119,17 @@ impl Inspect {
     ) -> Result<Exit, Failure> {
         let given = [
             ("--properties", self.properties),
-            ("--operator", self.operator.is_some()),
-            ("--state", self.state.is_some()),
-            ("--uids", self.uids.is_some()),
+            ("--operator", self.selection.operator.is_some()),
+            ("--state", self.selection.state.is_some()),
+            ("--uids", self.selection.uids.is_some()),
         ];
         if let Some((option, _)) = given.into_iter().find(|(_, given)| *given) {
             return Err(Failure::usage(format!(
                 "{option} is about one snapshot, and {location} holds many: name one of them"
             )));
         }
-        let now_ms = self.common.now_ms()?;
-        let overview = read_root(storage, location, contents, self.common.in_flight(), now_ms);
+        let now_ms = self.now_ms()?;
+        let overview = read_root(storage, location, contents, self.common.reading.in_flight(), now_ms);
         match self.common.format {
             Format::Table => report::root::write(out, &overview, self.common.layout()),
             Format::Json => report::json::write(out, "inspect", "root", &overview),
@@ -195,18 +138,9 @@ impl Inspect {
         Ok(exit(&overview.findings))
     }
 
-    fn uids(&self) -> Result<HashMap<OperatorId, String>, Failure> {
-        let Some(path) = &self.uids else { return Ok(HashMap::new()) };
-        let text = std::fs::read_to_string(path)
-            .map_err(|e| Failure::usage(format!("--uids {}: {e}", path.display())))?;
-        let uids = text.lines().map(str::trim).filter(|line| !line.is_empty());
-        Ok(uids.map(|uid| (OperatorId::from_uid(uid), uid.to_owned())).collect())
+    fn now_ms(&self) -> Result<i64, Failure> {
+        self.at.as_deref().map_or_else(|| Ok(super::clock_ms()), super::time)
     }
-}
-
-/// Some input could not be read if any finding says so.
-fn exit(findings: &[Finding]) -> Exit {
-    if findings.iter().any(|f| f.severity == Severity::Error) { Exit::Partial } else { Exit::Fine }
 }
 
 fn read_root(

@@ -1,15 +1,23 @@
 //! The command line: arguments and glue, one file for each command.
 
+mod analyze;
 mod inspect;
+mod materialize;
+mod spill;
 
+use std::collections::HashMap;
 use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::analyzers::overview::{Context, Filter};
+use crate::model::{Finding, OperatorId, Places, Severity};
+use crate::readers::discover::{self, JobDirectory, MetadataFile, Target};
 use crate::readers::opener::RelocateRule;
 use crate::report::Layout;
-use crate::storage::{InFlight, Location};
+use crate::storage::{InFlight, Location, Storage, StorageErrorKind};
 
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,6 +69,8 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Inspect(inspect::Inspect),
+    Analyze(analyze::Analyze),
+    Materialize(materialize::Materialize),
 }
 
 /// How results are printed.
@@ -72,7 +82,18 @@ enum Format {
     Json,
 }
 
-/// Options of every command.
+/// Where files lie, and how they are read.
+#[derive(Debug, Args)]
+struct Reading {
+    /// Recorded places that begin with FROM lie below TO now (may be repeated)
+    #[arg(long, value_name = "FROM=TO")]
+    relocate: Vec<String>,
+    /// How many requests may be under way at once
+    #[arg(long, default_value_t = 32, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    in_flight: u16,
+}
+
+/// Options of every command that reports.
 #[derive(Debug, Args)]
 struct Common {
     /// How to print the result
@@ -81,23 +102,25 @@ struct Common {
     /// How many rows of each table to show; 0 shows all
     #[arg(long, default_value_t = 25, value_name = "N")]
     rows: usize,
-    /// Recorded places that begin with FROM lie below TO now (may be repeated)
-    #[arg(long, value_name = "FROM=TO")]
-    relocate: Vec<String>,
-    /// How many requests may be under way at once
-    #[arg(long, default_value_t = 32, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
-    in_flight: u16,
-    /// The time that ages are counted against, in milliseconds since 1970 or as RFC 3339 [default: now]
-    #[arg(long, value_name = "TIME")]
-    at: Option<String>,
+    #[command(flatten)]
+    reading: Reading,
 }
 
-impl Common {
-    fn layout(&self) -> Layout {
-        let width = io::stdout().is_terminal().then(|| terminal_size::terminal_size().map(|(w, _)| w.0));
-        Layout { width: width.flatten(), rows: if self.rows == 0 { usize::MAX } else { self.rows } }
-    }
+/// Which part of a snapshot is meant, and what its operators are called.
+#[derive(Debug, Args)]
+struct Selection {
+    /// Only operators with this text in their name or uid, or at the begin of their id
+    #[arg(long, value_name = "TEXT")]
+    operator: Option<String>,
+    /// Only states with this text in their name
+    #[arg(long, value_name = "TEXT")]
+    state: Option<String>,
+    /// A file with one uid a line: names the operators of snapshots from before Flink 2.0
+    #[arg(long, value_name = "FILE")]
+    uids: Option<PathBuf>,
+}
 
+impl Reading {
     fn in_flight(&self) -> InFlight {
         InFlight { requests: usize::from(self.in_flight), ..InFlight::default() }
     }
@@ -115,22 +138,154 @@ impl Common {
             })
             .collect()
     }
+}
 
-    fn now_ms(&self) -> Result<i64, Failure> {
-        let Some(text) = &self.at else { return Ok(jiff::Timestamp::now().as_millisecond()) };
-        if let Ok(ms) = text.parse() {
-            return Ok(ms);
-        }
-        text.parse::<jiff::Timestamp>()
-            .map(jiff::Timestamp::as_millisecond)
-            .map_err(|e| Failure::usage(format!("--at {text:?} is no time: {e}")))
+impl Common {
+    fn layout(&self) -> Layout {
+        let width = io::stdout().is_terminal().then(|| terminal_size::terminal_size().map(|(w, _)| w.0));
+        Layout { width: width.flatten(), rows: if self.rows == 0 { usize::MAX } else { self.rows } }
     }
+}
+
+impl Selection {
+    fn filter(&self) -> Filter {
+        Filter { operator: self.operator.clone(), state: self.state.clone() }
+    }
+
+    fn uids(&self) -> Result<HashMap<OperatorId, String>, Failure> {
+        let Some(path) = &self.uids else { return Ok(HashMap::new()) };
+        let text = std::fs::read_to_string(path)
+            .map_err(|e| Failure::usage(format!("--uids {}: {e}", path.display())))?;
+        let uids = text.lines().map(str::trim).filter(|line| !line.is_empty());
+        Ok(uids.map(|uid| (OperatorId::from_uid(uid), uid.to_owned())).collect())
+    }
+}
+
+/// The time of `--at` in milliseconds since 1970.
+fn time(text: &str) -> Result<i64, Failure> {
+    if let Ok(ms) = text.parse() {
+        return Ok(ms);
+    }
+    text.parse::<jiff::Timestamp>()
+        .map(jiff::Timestamp::as_millisecond)
+        .map_err(|e| Failure::usage(format!("--at {text:?} is no time: {e}")))
+}
+
+fn clock_ms() -> i64 {
+    jiff::Timestamp::now().as_millisecond()
 }
 
 /// The directory that relative paths are taken from.
 fn current_dir() -> Result<Location, Failure> {
     let dir = std::env::current_dir().map_err(|e| Failure::failed(format!("no current directory: {e}")))?;
     Location::from_local_path(&dir).map_err(|e| Failure::failed(format!("the current directory: {e}")))
+}
+
+/// The place that a user typed.
+fn location(path: &str, here: &Location) -> Result<Location, Failure> {
+    // The error names the address itself, unless it holds what must not be shown.
+    Location::parse_in(path, here).map_err(|e| Failure::usage(format!("the path: {e}")))
+}
+
+/// What a place is: a snapshot, a job's directory, or a root.
+fn target(storage: &dyn Storage, location: &Location, in_flight: InFlight) -> Result<Target, Failure> {
+    discover::discover(storage, location, in_flight).map_err(|error| {
+        Failure::failed(match error.kind() {
+            StorageErrorKind::NotFound => format!("{location}: nothing is there"),
+            StorageErrorKind::NotADirectory => {
+                format!("{location} is neither a _metadata file nor a directory")
+            }
+            // --relocate is about recorded places; it does not stand for this argument.
+            StorageErrorKind::Unsupported => format!(
+                "{location}: there is no client for {:?} yet; copy the snapshot to a local disk and give the path \
+                 of the copy; where its files are not found by themselves, add --relocate FROM=TO",
+                location.scheme()
+            ),
+            _ => error.to_string(),
+        })
+    })
+}
+
+/// The one snapshot that a path leads to, with what is worth knowing about the choice.
+fn snapshot(
+    storage: &dyn Storage,
+    path: &str,
+    location: &Location,
+    in_flight: InFlight,
+) -> Result<(MetadataFile, Option<Finding>), Failure> {
+    match target(storage, location, in_flight)? {
+        Target::Snapshot(file) => Ok((file, None)),
+        Target::Job(job) => newest(storage, &job),
+        Target::Root(_) => Err(Failure::failed(format!(
+            "{location} is no snapshot; `statescope inspect {}` lists those below it",
+            shell(path)
+        ))),
+    }
+}
+
+/// The newest complete checkpoint of a job by number.
+fn newest(storage: &dyn Storage, job: &JobDirectory) -> Result<(MetadataFile, Option<Finding>), Failure> {
+    let Some((number, newest)) = job.newest_by_id() else {
+        return Err(Failure::failed(format!(
+            "{}: none of its {} chk-N directories holds a _metadata: no checkpoint is complete",
+            job.location,
+            job.checkpoints.len()
+        )));
+    };
+    let file = discover::read_metadata(storage, &newest.location)
+        .map_err(|error| Failure::failed(error.to_string()))?;
+    let other = job.newest_elsewhere();
+    let finding = other.map(|(other, directory)| {
+        Finding::warning(
+            "newest_disagree",
+            format!(
+                "the newest checkpoint by number is chk-{number}, by completion chk-{other}; chk-{number} is shown"
+            ),
+            "numbers begin again when a job is submitted anew; copying changes file times",
+        )
+        .in_file(directory.location.to_string())
+    });
+    Ok((file, finding))
+}
+
+/// What is known of a snapshot besides its contents.
+fn context(
+    file: &MetadataFile,
+    places: Places,
+    filter: Filter,
+    uids: HashMap<OperatorId, String>,
+    handles: bool,
+) -> Context {
+    let job = file.directory.parent().and_then(|job| job.file_name().map(str::to_owned));
+    Context {
+        location: file.directory.to_string(),
+        directory_name: file.directory.file_name().map(str::to_owned),
+        job_id: job.filter(|name| discover::is_job_id(name)),
+        modified_ms: file.modified_ms,
+        places,
+        handles,
+        filter,
+        uids,
+    }
+}
+
+/// Some input could not be read if any finding says so.
+fn exit(findings: &[Finding]) -> Exit {
+    if findings.iter().any(|f| f.severity == Severity::Error) { Exit::Partial } else { Exit::Fine }
+}
+
+/// A word as a shell takes it.
+fn shell(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@%+,=".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+/// That a `_metadata` is none.
+fn no_snapshot(file: &MetadataFile, error: &dyn std::fmt::Display) -> Failure {
+    Failure::failed(format!("{}/_metadata is no Flink snapshot: {error}", file.directory))
 }
 
 /// Runs the command that the process was called with.
@@ -147,6 +302,8 @@ pub fn run() -> Exit {
     let mut out = io::BufWriter::new(io::stdout().lock());
     let result = match &cli.command {
         Command::Inspect(inspect) => inspect.run(&mut out),
+        Command::Analyze(analyze) => analyze.run(&mut out),
+        Command::Materialize(materialize) => materialize.run(&mut out),
     };
     let result = result.and_then(|exit| out.flush().map(|()| exit).map_err(output_failure));
     match result {
@@ -167,5 +324,17 @@ fn output_failure(error: io::Error) -> Failure {
     match error.kind() {
         io::ErrorKind::BrokenPipe => Failure { exit: Exit::Fine, message: String::new() },
         _ => Failure::failed(format!("the result cannot be written: {error}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shell;
+
+    #[test]
+    fn words_are_quoted_where_a_shell_needs_it() {
+        assert_eq!(shell("_timer_state/a-b"), "_timer_state/a-b");
+        assert_eq!(shell("it's $1"), r"'it'\''s $1'");
+        assert_eq!(shell(""), "''");
     }
 }

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use statescope_formats::flink::state_meta::{KeyedBackendMeta, OperatorBackendMeta, TimerServices};
+use statescope_formats::rocksdb::internal_key::InternalKeyBuf;
 use statescope_formats::rocksdb::options::Options;
 use statescope_formats::rocksdb::tail::TableTail;
 
 use super::{FileId, Finding, KeyGroupRange};
 
 /// What the small files say.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Details {
     /// Keyed state handles, those inside changelogs included.
     pub keyed: Vec<KeyedDetails>,
@@ -21,7 +22,7 @@ pub struct Details {
 }
 
 /// A keyed state handle.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct KeyedDetails {
     /// Index of the operator in the snapshot.
     pub operator: usize,
@@ -53,7 +54,7 @@ pub enum KeyedLayout {
 }
 
 /// A database as its MANIFEST describes it.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct DatabaseDetails {
     /// The live tables, by column family, level and number.
     pub tables: Vec<Table>,
@@ -64,7 +65,7 @@ pub struct DatabaseDetails {
 }
 
 /// A live table.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Table {
     /// Index into [`DatabaseDetails::column_families`].
     pub column_family: usize,
@@ -78,12 +79,27 @@ pub struct Table {
     pub key_groups: Option<(u32, u32)>,
     /// The file, if the handle names it.
     pub file: Option<FileId>,
-    /// Its tail, if it was read.
+    /// The boundaries that MANIFEST says, if tails were to be read.
+    pub bounds: Option<Box<TableBounds>>,
+    /// The tail, if it was read.
     pub tail: Option<Arc<TableTail>>,
 }
 
+/// What MANIFEST says of a table's keys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableBounds {
+    /// The smallest key.
+    pub smallest: InternalKeyBuf,
+    /// The largest key. Where a range tombstone makes the end, it is that exclusive bound.
+    pub largest: InternalKeyBuf,
+    /// The largest sequence number in it.
+    pub largest_sequence: u64,
+    /// The oldest blob file that its values lie in.
+    pub oldest_blob_file: Option<u64>,
+}
+
 /// An operator state handle.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct OperatorDetails {
     /// Index of the operator in the snapshot.
     pub operator: usize,

@@ -88,6 +88,43 @@ impl Operator {
     }
 }
 
+impl Operator {
+    /// The keys of a database that belong to these key groups: each begins with its key group, big-endian.
+    #[must_use]
+    pub fn key_bounds(&self, key_groups: KeyGroupRange) -> KeyBounds {
+        let width = self.key_group_prefix();
+        let bare = |key_group: u64| {
+            let bytes = key_group.to_be_bytes();
+            let (unused, prefix) = bytes.split_at(bytes.len() - width);
+            unused.iter().all(|&byte| byte == 0).then(|| prefix.to_vec())
+        };
+        let start = u64::from(key_groups.start);
+        match bare(start) {
+            Some(lower) if key_groups.count > 0 => {
+                KeyBounds { lower, upper: bare(start + u64::from(key_groups.count)) }
+            }
+            _ => KeyBounds { lower: Vec::new(), upper: Some(Vec::new()) },
+        }
+    }
+}
+
+/// A range of keys of a database.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct KeyBounds {
+    /// The first key that may belong to it.
+    pub lower: Vec<u8>,
+    /// The first key behind it; `None` if it has no end.
+    pub upper: Option<Vec<u8>>,
+}
+
+impl KeyBounds {
+    /// Whether a key lies in it.
+    #[must_use]
+    pub fn contains(&self, key: &[u8]) -> bool {
+        key >= self.lower.as_slice() && self.upper.as_deref().is_none_or(|upper| key < upper)
+    }
+}
+
 /// One parallel instance of an operator.
 #[derive(Debug, Clone, Default)]
 pub struct Subtask {
@@ -400,5 +437,52 @@ impl KeyedState {
             KeyedContent::Changelog(_) | KeyedContent::InlineChanges { .. } => {}
         });
         files
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bounds(max_parallelism: i32, start: u32, count: u32) -> (Vec<u8>, Option<Vec<u8>>) {
+        let operator = Operator {
+            id: OperatorId::from_uid("x"),
+            name: None,
+            uid: None,
+            parallelism: 1,
+            max_parallelism,
+            coordinator: None,
+            fully_finished: false,
+            subtasks: Vec::new(),
+        };
+        let KeyBounds { lower, upper } = operator.key_bounds(KeyGroupRange { start, count });
+        (lower, upper)
+    }
+
+    #[test]
+    fn bounds_of_keys_are_bare_key_groups() {
+        assert_eq!(bounds(128, 0, 64), (vec![0], Some(vec![64])));
+        assert_eq!(bounds(128, 64, 64), (vec![64], Some(vec![128])));
+        assert_eq!(bounds(512, 0, 256), (vec![0, 0], Some(vec![1, 0])));
+        assert_eq!(bounds(32768, 32767, 1), (vec![0x7f, 0xff], Some(vec![0x80, 0])));
+    }
+
+    #[test]
+    fn key_groups_that_no_key_can_begin_with_bound_nothing() {
+        let nothing = (vec![], Some(vec![]));
+        assert_eq!(bounds(128, 3, 0), nothing);
+        assert_eq!(bounds(128, 256, 1), nothing);
+        assert_eq!(bounds(512, u32::MAX, u32::MAX), nothing);
+        // An end that has no bytes of its own is none.
+        assert_eq!(bounds(128, 128, 128), (vec![128], None));
+        assert_eq!(bounds(512, 1, u32::MAX), (vec![0, 1], None));
+    }
+
+    #[test]
+    fn bounds_contain_what_lies_between() {
+        let bounds = KeyBounds { lower: vec![1], upper: Some(vec![3]) };
+        assert!(!bounds.contains(&[0, 9]) && bounds.contains(&[1]) && bounds.contains(&[2, 255]));
+        assert!(!bounds.contains(&[3]) && !bounds.contains(&[]));
+        assert!(KeyBounds::default().contains(&[]) && KeyBounds::default().contains(&[255; 9]));
     }
 }

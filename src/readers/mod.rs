@@ -3,7 +3,9 @@
 mod convert;
 pub mod details;
 pub mod discover;
+pub mod materialize;
 pub mod opener;
 mod parallel;
 pub mod root;
 pub mod snapshot;
+pub mod source;

@@ -1,5 +1,7 @@
 //! Reads a snapshot: `_metadata`, and the small files behind its handles.
 
+use std::collections::HashMap;
+
 use statescope_formats::flink::metadata::Metadata;
 use statescope_formats::{Error as FormatError, Limits};
 
@@ -7,7 +9,8 @@ use super::convert::snapshot_from_metadata;
 use super::details::read_details;
 use super::discover::{METADATA, MetadataFile};
 use super::opener::{Opener, RelocateRule};
-use crate::model::{Details, Finding, Places, Snapshot};
+use super::source::Source;
+use crate::model::{Details, FileId, Finding, Places, Snapshot};
 use crate::storage::{InFlight, Storage};
 
 /// How a snapshot is read.
@@ -32,6 +35,8 @@ pub struct SnapshotReading {
     pub findings: Vec<Finding>,
     /// Where files were found.
     pub places: Places,
+    /// Where the tables are, if their tails were read.
+    pub tables: HashMap<FileId, Source>,
 }
 
 /// Decodes `_metadata` into the model. A part that cannot be decoded is a finding.
@@ -85,5 +90,6 @@ pub fn read_snapshot(
     );
     let details = read_details(&mut opener, &snapshot, options.properties);
     let places = opener.places(snapshot.files.len() as u64);
-    Ok(SnapshotReading { snapshot, details, findings, places })
+    let tables = opener.into_tables();
+    Ok(SnapshotReading { snapshot, details, findings, places, tables })
 }

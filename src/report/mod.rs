@@ -1,5 +1,6 @@
 //! Renders results, and computes nothing: tables for people, JSON for programs.
 
+pub mod analysis;
 pub mod json;
 pub mod overview;
 pub mod root;

@@ -131,6 +131,29 @@ pub(super) fn one_line(text: &str) -> String {
     })
 }
 
+/// Writes text in lines of a width, all with an indent, and all but the first with two more blanks.
+pub(super) fn wrapped(out: &mut dyn Write, indent: &str, text: &str, width: usize) -> io::Result<()> {
+    let text = one_line(text);
+    let mut line = indent.to_owned();
+    let (mut used, mut begin) = (indent.chars().count(), true);
+    for word in text.split(' ') {
+        let length = word.chars().count();
+        if !begin && used + 1 + length > width {
+            writeln!(out, "{line}")?;
+            line = format!("{indent}  ");
+            (used, begin) = (indent.chars().count() + 2, true);
+        }
+        if !begin {
+            line.push(' ');
+            used += 1;
+        }
+        line.push_str(word);
+        used += length;
+        begin = false;
+    }
+    writeln!(out, "{line}")
+}
+
 /// Text cut to a number of characters.
 pub(super) fn cut(text: &str, max: usize) -> String {
     if text.chars().count() <= max {
@@ -146,6 +169,19 @@ mod tests {
     #[test]
     fn names_cannot_steer_the_terminal() {
         assert_eq!(one_line("a\u{1b}[31m\nb"), "a\\u{1b}[31m\\nb");
+    }
+
+    #[test]
+    fn long_text_is_broken_between_words() {
+        let lines = |text: &str, width| {
+            let mut out = Vec::new();
+            wrapped(&mut out, " ", text, width).unwrap();
+            String::from_utf8(out).unwrap()
+        };
+        assert_eq!(lines("aa bb cc", 9), " aa bb cc\n");
+        assert_eq!(lines("aa bb cc", 8), " aa bb\n   cc\n");
+        assert_eq!(lines("aaaaaaaa bb", 4), " aaaaaaaa\n   bb\n");
+        assert_eq!(lines("", 4), " \n");
     }
 
     #[test]

@@ -62,6 +62,47 @@ pub fn share(part: u64, whole: u64) -> String {
     }
 }
 
+/// A count of three significant digits: `35.4 M`.
+#[must_use]
+pub fn short(n: u64) -> String {
+    #[expect(clippy::cast_precision_loss, reason = "shown with three digits")]
+    let (mut value, mut unit) = (n as f64, "");
+    for next in [" k", " M", " G", " T", " P", " E"] {
+        // What would round up to four digits belongs to the next unit.
+        if value < 999.5 {
+            break;
+        }
+        value /= 1000.0;
+        unit = next;
+    }
+    match value {
+        v if unit.is_empty() => format!("{v:.0}"),
+        v if v < 9.995 => format!("{v:.2}{unit}"),
+        v if v < 99.95 => format!("{v:.1}{unit}"),
+        v => format!("{v:.0}{unit}"),
+    }
+}
+
+/// A fraction of 1 in percent without decimals: `12 %`. Neither does something round to nothing, nor nearly all to all.
+#[must_use]
+pub fn percent(share: f64) -> String {
+    match share * 100.0 {
+        p if p > 0.0 && p <= 0.5 => "<1 %".to_owned(),
+        p if (99.5..100.0).contains(&p) => ">99 %".to_owned(),
+        p => format!("{p:.0} %"),
+    }
+}
+
+/// A duration in milliseconds, in the largest unit that it is a whole number of: `7 d`, `36 h`.
+#[must_use]
+pub fn duration(ms: u64) -> String {
+    let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "min"), (1000, "s")];
+    match units.into_iter().find(|(unit, _)| ms > 0 && ms.is_multiple_of(*unit)) {
+        Some((unit, name)) => format!("{} {name}", count(ms / unit)),
+        None => format!("{} ms", count(ms)),
+    }
+}
+
 /// A time in milliseconds since 1970, in UTC to the second.
 #[must_use]
 pub fn time(ms: i64) -> String {
@@ -121,6 +162,26 @@ mod tests {
             [share(0, 0), share(0, 5), share(1, 100_000), share(1, 3), share(5, 5)],
             ["–", "0.0 %", "<0.1 %", "33.3 %", "100.0 %"]
         );
+    }
+
+    #[test]
+    fn short_counts_have_three_digits() {
+        let all = [0, 7, 999, 1000, 9_995, 12_345, 99_950, 999_499, 999_500, 35_400_000].map(short);
+        let expected = ["0", "7", "999", "1.00 k", "10.0 k", "12.3 k", "100 k", "999 k", "1.00 M", "35.4 M"];
+        assert_eq!(all, expected);
+        assert_eq!(short(u64::MAX), "18.4 E");
+    }
+
+    #[test]
+    fn percents_say_something_and_not_all() {
+        let all = [0.0, 0.000_001, 0.005, 0.126, 0.994, 0.996, 1.0].map(percent);
+        assert_eq!(all, ["0 %", "<1 %", "<1 %", "13 %", "99 %", ">99 %", "100 %"]);
+    }
+
+    #[test]
+    fn durations_have_one_unit() {
+        let all = [0, 999, 1000, 90_000, 3_600_000, 129_600_000, 604_800_000].map(duration);
+        assert_eq!(all, ["0 ms", "999 ms", "1 s", "90 s", "1 h", "36 h", "7 d"]);
     }
 
     #[test]

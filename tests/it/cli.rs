@@ -74,6 +74,83 @@ shows!(a_root, "inc-1.20", ["inspect", "data"]);
 shows!(a_root_with_two_jobs, "claimed-1.20", ["inspect", "data"]);
 shows!(a_root_with_a_savepoint, "savepoint-native-1.20", ["inspect", "data"]);
 
+shows!(analyzed, "inc-1.20", ["analyze", "NEWEST", "--rows", "4"]);
+shows!(
+    analyzed_with_a_ttl,
+    "sql-1.20",
+    ["analyze", "NEWEST", "--ttl", "*=1s", "--ttl", "accState=7d", "--rows", "3"]
+);
+shows!(
+    analyzed_after_a_rescaling,
+    "rescaled-1.20",
+    ["analyze", "NEWEST", "--operator", "ea08", "--rows", "2", "--top", "3", "--parallelism", "2,3"]
+);
+shows!(nothing_to_analyze, "hashmap-2.3", ["analyze", "NEWEST", "--rows", "3"]);
+shows!(analyzed_forst, "forst-2.3", ["analyze", "NEWEST", "--state", "window", "--top", "2"]);
+shows!(
+    analyzed_as_json,
+    "sql-1.20",
+    [
+        "analyze",
+        "NEWEST",
+        "--state",
+        "right-records",
+        "--ttl",
+        "*=1s",
+        "--top",
+        "2",
+        "--parallelism",
+        "4",
+        "-o",
+        "json"
+    ]
+);
+
+/// Names of operators and states, 40 lines of 120 characters: the first screen is what is seen first.
+#[test]
+fn the_first_screen_of_analyze_is_one() {
+    for name in ["inc-1.20", "inc-2.3", "sql-2.3", "rescaled-1.20", "hashmap-2.3"] {
+        let run = with_fixture(name, &["analyze", &newest(name)]);
+        let all: Vec<_> = run.lines().skip(1).collect();
+        let end = all.iter().position(|line| line.starts_with("STATE ") || line.starts_with("NOT ANALYZED"));
+        assert!(end.is_some_and(|end| end <= 40), "{name}: {end:?}");
+        // Places are as long as they are.
+        let wide = all[..end.unwrap()].iter().filter(|line| !line.contains("[DIR]"));
+        let wide: Vec<_> = wide.filter(|line| line.chars().count() > 120).collect();
+        assert!(wide.is_empty(), "{name}: {wide:#?}");
+    }
+}
+
+#[test]
+fn wrong_usage_of_analyze_says_what_is_wrong_and_exits_with_2() {
+    let path = newest("inc-1.20");
+    let all = [
+        &["analyze"][..],
+        &["analyze", &path, "--ttl", "7d"],
+        &["analyze", &path, "--ttl", "v_order=7"],
+        &["analyze", &path, "--ttl", "no_such=7d"],
+        &["analyze", &path, "--ttl", "v_order=7d"],
+        &["analyze", &path, "--state", "no_such"],
+        &["analyze", &path, "--operator", "no_such"],
+        &["analyze", &path, "--operator", "ea08", "--state", "no_such"],
+        &["analyze", &path, "--memory", "12"],
+        &["analyze", &path, "--threads", "0"],
+        &["analyze", &path, "--parallelism", "4,0"],
+        &["analyze", &path, "--top", "1001"],
+        &["analyze", &path, "--at", "yesterday"],
+        &["analyze", "data"],
+        &["analyze", "nowhere"],
+    ]
+    .map(|args| shown(args, &fixture("inc-1.20").copy().run(args)))
+    .join("\n");
+    insta::assert_snapshot!(all);
+}
+
+#[test]
+fn help_of_analyze() {
+    insta::assert_snapshot!(without_fixture(&["analyze", "--help"]));
+}
+
 #[test]
 fn help() {
     insta::assert_snapshot!(without_fixture(&["--help"]));

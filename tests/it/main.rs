@@ -8,6 +8,7 @@
     unreachable_pub
 )]
 
+mod analyze;
 mod bad_input;
 mod cli;
 mod determinism;
@@ -15,10 +16,18 @@ mod flink;
 mod house;
 mod io_counts;
 mod json_docs;
+mod live;
+mod materialize;
+mod recompress;
 mod registry;
 mod relocation;
 mod rocksdb;
+#[cfg(feature = "rocksdb")]
+mod rocksdb_engine;
 mod rocksdb_tools;
+mod scan;
 mod storage;
 mod support;
+mod tables;
 mod truth;
+mod walkers;

@@ -1,5 +1,7 @@
 //! What the tests share: the fixtures, the way from a place to a report, and the damage that can be done.
 
+pub mod naive;
+
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,10 +10,11 @@ use std::sync::LazyLock;
 
 use serde_json::Value;
 use statescope::analyzers::overview::{self, Context, Filter, Overview};
-use statescope::model::{DatabaseDetails, OperatorId, Severity, Snapshot};
+use statescope::model::{DatabaseDetails, KeyBounds, KeyedState, OperatorId, Severity, Snapshot};
 use statescope::readers::discover::{self, Target};
-use statescope::readers::opener::RelocateRule;
-use statescope::readers::snapshot::{ReadOptions, SnapshotReading, read_snapshot};
+use statescope::readers::materialize::{Chosen, Materialization, Piece};
+use statescope::readers::opener::{Opener, RelocateRule};
+use statescope::readers::snapshot::{ReadOptions, SnapshotReading, decode_metadata, read_snapshot};
 use statescope::report::{self, Layout};
 use statescope::storage::{InFlight, LocalStorage, Location, MemoryStorage, Storage};
 
@@ -22,14 +25,17 @@ pub struct Fixture {
     pub dir: PathBuf,
 }
 
+/// `testdata/fixtures`, and those in the directory that `STATESCOPE_MORE_FIXTURES` names.
 static FIXTURES: LazyLock<Vec<Fixture>> = LazyLock::new(|| {
-    let root = testdata().join("fixtures");
-    let mut found: Vec<_> = fs::read_dir(&root)
-        .unwrap_or_else(|e| panic!("{}: {e}", root.display()))
-        .map(|entry| entry.unwrap())
-        .filter(|entry| entry.file_type().unwrap().is_dir())
-        .map(|entry| Fixture { name: entry.file_name().into_string().unwrap(), dir: entry.path() })
-        .collect();
+    let more = std::env::var_os("STATESCOPE_MORE_FIXTURES").map(PathBuf::from);
+    let mut found = Vec::new();
+    for root in [testdata().join("fixtures")].into_iter().chain(more) {
+        let entries = fs::read_dir(&root).unwrap_or_else(|e| panic!("{}: {e}", root.display()));
+        for entry in entries.map(|entry| entry.unwrap()).filter(|e| e.file_type().unwrap().is_dir()) {
+            let name = entry.file_name().into_string().unwrap();
+            found.push(Fixture { name, dir: entry.path() });
+        }
+    }
     found.sort_by(|a, b| a.name.cmp(&b.name));
     found
 });
@@ -267,7 +273,7 @@ pub fn try_see(storage: &dyn Storage, at: &Location, ask: &Ask) -> Result<Seen, 
         Ok(other) => return Err(format!("no snapshot: {other:?}")),
         Err(error) => return Err(error.to_string()),
     };
-    let SnapshotReading { snapshot, details, findings, places } =
+    let SnapshotReading { snapshot, details, findings, places, .. } =
         read_snapshot(storage, &file, &ask.options()).map_err(|error| error.to_string())?;
     let directory = file.directory;
     let mut tables = Vec::new();
@@ -325,6 +331,60 @@ pub fn place_of(snapshot: &Snapshot, id: statescope::model::FileId) -> String {
 pub fn neutral(uri: &str) -> String {
     let below = uri.strip_prefix("file:/data/flink/").and_then(|below| below.split_once('/'));
     below.map_or_else(|| uri.to_owned(), |(_, below)| format!("data/{below}"))
+}
+
+/// A database of a snapshot, in a directory that goes away.
+#[derive(Debug)]
+pub struct Materialized {
+    /// What it is, for messages.
+    pub label: String,
+    /// The operator's id.
+    pub operator: String,
+    pub subtask: u32,
+    /// The handle's key groups.
+    pub bounds: KeyBounds,
+    pub plan: Materialization,
+    dir: tempfile::TempDir,
+}
+
+impl Materialized {
+    pub fn path(&self) -> &Path {
+        self.dir.path()
+    }
+}
+
+/// Every database of a snapshot of a fixture, those inside changelogs included.
+pub fn materialized(fixture: &Fixture, path: &str) -> Vec<Materialized> {
+    let storage = LocalStorage::new();
+    let file = discover::read_metadata(&storage, &fixture.at(path)).unwrap();
+    let (snapshot, _) = decode_metadata(&file).unwrap();
+    let (directory, in_flight) = (file.directory.clone(), InFlight::default());
+    let mut opener = Opener::new(&storage, directory, file.bytes.clone(), Vec::new(), in_flight);
+    let mut made = Vec::new();
+    for operator in &snapshot.operators {
+        for subtask in &operator.subtasks {
+            for (state, database) in subtask.managed_keyed.iter().flat_map(KeyedState::databases) {
+                let chosen = Chosen { operator, subtask: subtask.index, state, database };
+                let plan = Materialization::plan(&mut opener, &snapshot, &chosen).unwrap();
+                let dir = tempfile::tempdir().unwrap();
+                let mut written = |piece: Piece<'_>| {
+                    let mut options = fs::File::options();
+                    let mut file = options.create(true).append(true).open(dir.path().join(piece.name))?;
+                    std::io::Write::write_all(&mut file, piece.bytes)
+                };
+                plan.copy(&mut opener, &snapshot, &mut written).unwrap();
+                made.push(Materialized {
+                    label: format!("{}/{path}: {}/{}", fixture.name, operator.id, subtask.index),
+                    operator: operator.id.to_string(),
+                    subtask: subtask.index,
+                    bounds: operator.key_bounds(state.key_groups),
+                    plan,
+                    dir,
+                });
+            }
+        }
+    }
+    made
 }
 
 /// A report as JSON and as tables: neither may fail.

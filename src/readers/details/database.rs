@@ -11,10 +11,10 @@ use statescope_formats::rocksdb::options::Options;
 
 use super::super::opener::Part;
 use super::{Parts, not_decoded};
-use crate::model::{DatabaseDetails, DatabaseFileKind, DatabaseHandle, FileId, Finding, Table};
+use crate::model::{DatabaseDetails, DatabaseFileKind, DatabaseHandle, FileId, Finding, Table, TableBounds};
 
 /// The MANIFEST that CURRENT names.
-pub(super) fn manifest_part<'p, 'n>(
+pub(in crate::readers) fn manifest_part<'p, 'n>(
     parts: &'p Parts,
     current: Option<usize>,
     manifests: &[(&'n str, usize)],
@@ -52,7 +52,7 @@ pub(super) fn manifest_part<'p, 'n>(
 }
 
 /// The live tables that a MANIFEST names, matched with the files of the handle.
-pub(super) fn tables(
+pub(in crate::readers) fn tables(
     part: &Part,
     manifest: &str,
     prefix: usize,
@@ -118,6 +118,12 @@ pub(super) fn tables(
                 size: live.file.size,
                 key_groups,
                 file,
+                bounds: Some(Box::new(TableBounds {
+                    smallest: live.file.smallest.clone(),
+                    largest: live.file.largest.clone(),
+                    largest_sequence: live.file.largest_seqno.unwrap_or(MAX_SEQUENCE),
+                    oldest_blob_file: live.file.oldest_blob_file_number,
+                })),
                 tail: None,
             });
         }
@@ -189,7 +195,7 @@ fn blob_files(family: &str, count: usize, file: &str, owner: &str) -> Finding {
 }
 
 /// Up to five names, and how many more there are.
-fn some_of(names: &[String]) -> String {
+pub(in crate::readers) fn some_of(names: &[String]) -> String {
     let shown: Vec<&str> = names.iter().take(5).map(String::as_str).collect();
     match names.len().saturating_sub(shown.len()) {
         0 => shown.join(", "),

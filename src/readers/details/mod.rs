@@ -21,9 +21,11 @@ use crate::model::{
     DatabaseDetails, Details, DistributionMode, Finding, KeyedDetails, KeyedLayout, Operator,
     OperatorDetails, OperatorStateHandle, Snapshot,
 };
-use database::{manifest_part, tables};
+pub(super) use database::{manifest_part, some_of, tables};
+pub(super) use plan::META_LIMIT;
 use plan::{Job, Plan};
 use tails::read_tails;
+pub(super) use tails::sst_size_differs;
 
 /// Reads the details of a snapshot.
 pub fn read_details(opener: &mut Opener<'_>, snapshot: &Snapshot, properties: bool) -> Details {
@@ -33,29 +35,36 @@ pub fn read_details(opener: &mut Opener<'_>, snapshot: &Snapshot, properties: bo
     }
     let parts = opener.read(snapshot, &plan.wanted);
     let parts = Parts { parts, names: plan.names };
-    let mut details = decode(snapshot, plan.jobs, &parts);
+    let mut details = decode(snapshot, plan.jobs, &parts, properties);
     if properties {
         read_tails(opener, snapshot, &mut details);
     }
     details
 }
 
-/// Who a file belongs to, in words.
-fn owner(operator: &Operator, subtask: u32) -> String {
-    let name = operator.name.as_deref().or(operator.uid.as_deref());
-    match name {
-        Some(name) => format!("operator {name:?} ({}), subtask {subtask}", operator.id),
-        None => format!("operator {}, subtask {subtask}", operator.id),
+/// An operator in words.
+#[must_use]
+pub fn operator_name(operator: &Operator) -> String {
+    match operator.name.as_deref().or(operator.uid.as_deref()) {
+        Some(name) => format!("operator {name:?} ({})", operator.id),
+        None => format!("operator {}", operator.id),
     }
 }
 
-struct Parts {
-    parts: Vec<Result<Part, OpenError>>,
-    names: Vec<String>,
+/// Who a file belongs to, in words.
+pub(crate) fn owner(operator: &Operator, subtask: u32) -> String {
+    format!("{}, subtask {subtask}", operator_name(operator))
+}
+
+/// What was read of files, and what they are called in messages.
+pub(super) struct Parts {
+    pub(super) parts: Vec<Result<Part, OpenError>>,
+    pub(super) names: Vec<String>,
 }
 
 impl Parts {
-    fn get(&self, index: usize, owner: &str, findings: &mut Vec<Finding>) -> Option<&Part> {
+    /// A part, or the finding why there is none; another size than recorded is a finding too.
+    pub(super) fn get(&self, index: usize, owner: &str, findings: &mut Vec<Finding>) -> Option<&Part> {
         let what = self.names.get(index).map_or("a file", String::as_str);
         match self.parts.get(index)? {
             Ok(part) => {
@@ -97,9 +106,11 @@ fn not_decoded(code: &'static str, what: &str, part: &Part, error: &FormatError,
 struct Decoded {
     keyed: HashMap<Bytes, Result<Arc<KeyedBackendMeta>, FormatError>>,
     options: HashMap<Bytes, Result<Arc<Options>, FormatError>>,
+    /// Whether the boundaries of tables are kept.
+    bounds: bool,
 }
 
-fn decode(snapshot: &Snapshot, jobs: Vec<Job<'_>>, parts: &Parts) -> Details {
+fn decode(snapshot: &Snapshot, jobs: Vec<Job<'_>>, parts: &Parts, bounds: bool) -> Details {
     let mut wanted_meta: HashMap<Bytes, End> = HashMap::new();
     let mut wanted_options: Vec<Bytes> = Vec::new();
     let bytes = |at: &usize| parts.parts.get(*at).and_then(|p| p.as_ref().ok()).map(|p| p.bytes.clone());
@@ -138,7 +149,7 @@ fn decode(snapshot: &Snapshot, jobs: Vec<Job<'_>>, parts: &Parts) -> Details {
             (bytes, options)
         })
         .collect();
-    let decoded = Decoded { keyed, options };
+    let decoded = Decoded { keyed, options, bounds };
     let results: Vec<_> = jobs
         .into_par_iter()
         .map(|job| {
@@ -172,9 +183,12 @@ fn decode_job(snapshot: &Snapshot, job: Job<'_>, parts: &Parts, decoded: &Decode
                 .and_then(|part| options_of(decoded, part, &owner, findings));
             let prefix = snapshot.operators.get(operator).map_or(1, Operator::key_group_prefix);
             let manifest = manifest_part(parts, current, &manifests, &owner, findings);
-            let database = manifest.and_then(|(name, part)| {
+            let mut database = manifest.and_then(|(name, part)| {
                 tables(part, name, prefix, database, options.clone(), &owner, findings)
             });
+            if !decoded.bounds {
+                database.iter_mut().flat_map(|d| &mut d.tables).for_each(|table| table.bounds = None);
+            }
             details.keyed.push(KeyedDetails {
                 operator,
                 subtask,

@@ -8,7 +8,7 @@ use crate::model::{
 use crate::storage::Span;
 
 /// The largest meta file that is read into memory.
-const META_LIMIT: u64 = 1 << 30;
+pub(in crate::readers) const META_LIMIT: u64 = 1 << 30;
 
 /// The most that is read of the begin of a stream to find its meta data, where no offset tells more.
 const HEAD_LIMIT: u64 = 16 << 20;

@@ -68,16 +68,7 @@ fn owner_of(chunk: &[(FileId, (String, u64))], file: FileId) -> (&str, u64) {
 
 fn tail(part: &Part, owner: &str, size: u64, findings: &mut Vec<Finding>) -> Option<TailStep> {
     if part.size != size {
-        findings.push(
-            Finding::error(
-                "sst_size_differs",
-                format!("an SST file has {} bytes where MANIFEST says {size}", part.size),
-                "the file was cut or replaced; the snapshot cannot be restored",
-            )
-            .in_file(&part.name)
-            .at(part.size.min(size))
-            .of(owner),
-        );
+        findings.push(sst_size_differs(part, size).of(owner));
     }
     match TableTail::decode(&part.bytes, part.size) {
         Ok(step) => Some(step),
@@ -92,4 +83,15 @@ fn tail(part: &Part, owner: &str, size: u64, findings: &mut Vec<Finding>) -> Opt
             None
         }
     }
+}
+
+/// A table has another size than MANIFEST says.
+pub(in crate::readers) fn sst_size_differs(part: &Part, size: u64) -> Finding {
+    Finding::error(
+        "sst_size_differs",
+        format!("an SST file has {} bytes where MANIFEST says {size}", part.size),
+        "the file was cut or replaced; the snapshot cannot be restored",
+    )
+    .in_file(&part.name)
+    .at(part.size.min(size))
 }

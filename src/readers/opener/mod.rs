@@ -11,7 +11,8 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-use crate::model::{FileId, Finding, Place, Places, Relocation, Snapshot, StateFile};
+use super::source::Source;
+use crate::model::{FileId, FileRole, Finding, Place, Places, Relocation, Snapshot, StateFile};
 use crate::storage::{InFlight, Location, ReadRequest, Span, Storage, StorageError, StorageErrorKind};
 
 /// `--relocate FROM=TO`.
@@ -120,6 +121,8 @@ pub struct Opener<'s> {
     inlined: u64,
     failed: u64,
     read: std::collections::HashSet<FileId>,
+    /// Where tables were found: they are read in many parts.
+    tables: HashMap<FileId, Source>,
 }
 
 struct Item {
@@ -129,6 +132,8 @@ struct Item {
     relative: bool,
     /// Whether it was not asked for before.
     first_time: bool,
+    /// The table that it is, and where in its object that begins.
+    table: Option<(FileId, u64)>,
     recorded: Location,
     candidates: Vec<(Rule, Location)>,
     next: usize,
@@ -159,6 +164,7 @@ impl<'s> Opener<'s> {
             inlined: 0,
             failed: 0,
             read: std::collections::HashSet::new(),
+            tables: HashMap::new(),
         }
     }
 
@@ -166,6 +172,12 @@ impl<'s> Opener<'s> {
     #[must_use]
     pub fn directory(&self) -> &Location {
         &self.directory
+    }
+
+    /// Where the tables are of which a part was read.
+    #[must_use]
+    pub fn into_tables(self) -> HashMap<FileId, Source> {
+        self.tables
     }
 
     /// Where files were found, of a snapshot with this many.
@@ -216,7 +228,7 @@ impl<'s> Opener<'s> {
         for (index, want) in wanted.iter().enumerate() {
             let first_time = self.read.insert(want.file);
             let answer = match snapshot.file(want.file) {
-                Some(file) => match self.locate(index, file, &want.span, first_time) {
+                Some(file) => match self.locate(index, want, file, first_time) {
                     Ok(Ok(part)) => Some(Ok(part)),
                     Ok(Err(item)) => {
                         pending.push(item);
@@ -257,10 +269,12 @@ impl<'s> Opener<'s> {
     fn locate(
         &mut self,
         index: usize,
+        want: &Wanted,
         file: &StateFile,
-        span: &Span,
         first_time: bool,
     ) -> Result<Result<Part, Item>, OpenError> {
+        let span = &want.span;
+        let is_table = file.role == FileRole::Sst;
         let fail = |this: &Self, message: String| this.failure(file.place.to_string(), message);
         let (recorded, span, own) = match &file.place {
             Place::Inline { offset, .. } => {
@@ -269,6 +283,10 @@ impl<'s> Opener<'s> {
                     slice(&self.metadata, offset.saturating_add(range.start), range.end - range.start)
                         .ok_or_else(|| fail(self, "its bytes do not lie in _metadata".to_owned()))?;
                 self.inlined += u64::from(first_time);
+                if is_table && let Some(bytes) = slice(&self.metadata, *offset, file.size) {
+                    let metadata = self.directory.clone();
+                    self.tables.insert(want.file, Source::Memory { bytes, metadata });
+                }
                 let name = file.place.to_string();
                 let (offset, size) = (range.start, file.size);
                 return Ok(Ok(Part { bytes, offset, size, recorded_size: size, name }));
@@ -292,8 +310,10 @@ impl<'s> Opener<'s> {
         };
         let candidates =
             if own { vec![(Rule::Recorded, recorded.clone())] } else { self.candidates(&recorded) };
+        let start = if let Place::Segment { start, .. } = file.place { start } else { 0 };
+        let table = is_table.then_some((want.file, start));
         let (relative, next, last_error) = (own, 0, None);
-        Ok(Err(Item { index, relative, first_time, recorded, candidates, next, span, last_error }))
+        Ok(Err(Item { index, relative, first_time, table, recorded, candidates, next, span, last_error }))
     }
 
     fn candidates(&self, recorded: &Location) -> Vec<(Rule, Location)> {
@@ -407,6 +427,9 @@ impl<'s> Opener<'s> {
     }
 
     fn found(&mut self, item: &Item, rule: Rule, location: &Location) {
+        if let Some((file, start)) = item.table {
+            self.tables.entry(file).or_insert_with(|| Source::Object { location: location.clone(), start });
+        }
         if item.relative {
             self.relative += u64::from(item.first_time);
             return;

@@ -1,5 +1,6 @@
 //! Objects on local disk.
 
+use self::buffers::Buffer;
 use super::{
     Fetched, ListScope, Location, ObjectMeta, Op, PageFn, Result, SchemeClass, Span, Storage, StorageError,
     StorageErrorKind,
@@ -10,6 +11,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
+mod buffers;
 mod listing;
 
 /// The local file system.
@@ -71,10 +73,9 @@ fn read(path: &Path, span: &Span) -> Result<(Bytes, ObjectMeta), Failure> {
     let range = span.within(meta.size)?;
     let length = range.end - range.start;
     // The file has this many bytes, so what is allocated is bounded by what is there.
-    let mut buffer = vec![0; usize::try_from(length).map_err(|_| too_large(length))?];
-    let got = read_at(&file, &mut buffer, range.start)?;
-    buffer.truncate(got);
-    Ok((buffer.into(), meta))
+    let mut buffer = Buffer::new(usize::try_from(length).map_err(|_| too_large(length))?);
+    let got = read_at(&file, buffer.bytes_mut(), range.start)?;
+    Ok((buffer.into_bytes(got), meta))
 }
 
 fn too_large(size: u64) -> StorageErrorKind {

@@ -219,6 +219,31 @@ const WORLD: Reserved = Reserved {
     why: "only the command line reads the clock and the environment, and prints; others are given what they need",
 };
 
+/// The crate `rocksdb`, which is not the module of that name in `formats`: only what a path begins with is a crate.
+fn names_of_rocksdb(sources: &[Source]) -> Vec<String> {
+    let mut complaints = Vec::new();
+    for source in sources.iter().filter(|source| !source.file.starts_with("reference/")) {
+        for named in &source.named {
+            let crate_name = |name: &String| ["rocksdb", "librocksdb_sys"].contains(&name.as_str());
+            // A local variable may be called like it; a use of the crate is a longer path.
+            if named.segments.len() > 1 && named.segments.first().is_some_and(crate_name) {
+                complaints.push(complain(source, named, "only the engine of reference knows RocksDB"));
+            }
+        }
+    }
+    complaints
+}
+
+#[test]
+fn only_the_engine_of_reference_knows_rocksdb() {
+    none(names_of_rocksdb(&ours()));
+    let complaints = |file: &str, text: &str| names_of_rocksdb(&[Source::new(file, text)]).len();
+    assert_eq!(complaints("scan/a.rs", "use rocksdb::{DB, Options};"), 2);
+    assert_eq!(complaints("scan/a.rs", "fn f() -> rocksdb::DB { librocksdb_sys::x() }"), 2);
+    assert_eq!(complaints("scan/a.rs", "use statescope_formats::rocksdb::tail::TableTail;"), 0);
+    assert_eq!(complaints("reference/mod.rs", "use rocksdb::DB;"), 0);
+}
+
 #[test]
 fn formats_are_pure() {
     none(reserved(&formats(), &FORMATS_ARE_PURE));

@@ -1,0 +1,306 @@
+//! `analyze SNAPSHOT` for people: the first screen answers, details follow, the largest state first.
+
+mod operators;
+mod parts;
+mod states;
+
+use std::io::{self, Write};
+
+use super::Layout;
+use super::table::{self, cut, one_line, wrapped};
+use super::units::{bytes, count, counted, percent, share, short, time};
+use crate::analyzers::analysis::{Analysis, DiskBytes, Missing, StateAnalysis, VariantCost, Witness};
+use crate::model::{Finding, Severity};
+
+/// How many kinds of findings the first screen shows.
+const WORST: usize = 3;
+/// The width that text is laid out for where there is no terminal.
+const WIDTH: u16 = 120;
+/// Below this, the table of states has fewer columns.
+const NARROW: u16 = 110;
+
+/// Writes an analysis.
+///
+/// # Errors
+/// The output cannot be written.
+pub fn write(out: &mut dyn Write, analysis: &Analysis, layout: Layout) -> io::Result<()> {
+    head(out, analysis)?;
+    states(out, analysis, layout)?;
+    worst_findings(out, analysis, layout)?;
+    legend(out, analysis, layout)?;
+    for state in analysis.states.iter().filter(|state| state.disk.bytes > 0).take(layout.rows) {
+        states::write(out, state, layout)?;
+    }
+    operators::write(out, analysis, layout)?;
+    not_analyzed(out, analysis, layout)?;
+    if analysis.findings.len() > 1 {
+        writeln!(out, "\nALL FINDINGS: {}", table::tally(&analysis.findings))?;
+        table::findings(out, &analysis.findings, layout.rows)?;
+    }
+    Ok(())
+}
+
+/// Writes what other compressions cost, as it was measured; nothing where nothing was.
+///
+/// # Errors
+/// The output cannot be written.
+pub fn write_costs(out: &mut dyn Write, costs: &[VariantCost], layout: Layout) -> io::Result<()> {
+    if costs.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\nCOST of compression, measured on one core of this machine")?;
+    let columns =
+        [("compression", false), ("dictionary", false), ("block", true), ("write", true), ("read", true)];
+    let micros = |ns: u64| format!("{} µs/MiB", count(ns / 1000));
+    let rows = costs.iter().map(|cost| {
+        let [name, dictionary, block] = states::variant(&cost.variant);
+        vec![name, dictionary, block, micros(cost.compress_ns_per_mib), micros(cost.decompress_ns_per_mib)]
+    });
+    table::write(out, layout, &columns, rows)
+}
+
+fn width(layout: Layout) -> usize {
+    usize::from(layout.width.unwrap_or(WIDTH))
+}
+
+fn head(out: &mut dyn Write, analysis: &Analysis) -> io::Result<()> {
+    let (s, t) = (&analysis.snapshot, &analysis.totals);
+    let kind = if s.kind == "unknown" { "snapshot" } else { s.kind };
+    let about = if s.backends.is_empty() { String::new() } else { format!(" ({})", s.backends.join(", ")) };
+    let filtered =
+        if analysis.filter.operator.is_some() || analysis.filter.state.is_some() { " selected" } else { "" };
+    writeln!(
+        out,
+        "{kind} {}{about}: {} {filtered}{} analyzed, {} on disk in {}, read once",
+        s.checkpoint_id,
+        count(t.states as u64),
+        if t.states == 1 { "state" } else { "states" },
+        bytes(t.disk.bytes),
+        counted(t.physical.files, "SST file", "SST files"),
+    )?;
+    writeln!(out, "  {}", one_line(&s.location))?;
+    if t.disk.bytes > 0 {
+        let expired = analysis.states.iter().any(|state| state.ttl.expired.is_some());
+        writeln!(out, "  on disk: {}", shares(&t.disk, expired))?;
+        writeln!(
+            out,
+            "  live: {} in {}, {}; in the files: {} of all versions in {}",
+            bytes(t.live.bytes),
+            counted(t.live.rows, "row", "rows"),
+            entries(t.live.entries, t.live.entries_at_least),
+            bytes(t.physical.raw_bytes()),
+            counted(t.physical.entries(), "entry", "entries"),
+        )?;
+    }
+    if t.ttl_asked_disk_bytes > 0 {
+        writeln!(
+            out,
+            "  TTL: {} of user state on disk has one; ages are against {} ({})",
+            share(t.ttl_covered_disk_bytes, t.ttl_asked_disk_bytes),
+            time(analysis.reference_time.at_ms),
+            witness(analysis.reference_time.witness),
+        )?;
+    }
+    missing(out, "  ", &t.missing)?;
+    if !analysis.not_analyzed.is_empty() {
+        let states = counted(analysis.not_analyzed.len() as u64, "state", "states");
+        let size = match t.not_analyzed_bytes {
+            0 => String::new(),
+            n => format!(" with {} known of", bytes(n)),
+        };
+        writeln!(out, "  not analyzed: {states}{size}, listed below")?;
+    }
+    Ok(())
+}
+
+/// What on-disk bytes are spent on.
+fn shares(disk: &DiskBytes, expired: bool) -> String {
+    let part = |name: &str, n: u64, share: f64| format!("{name} {} ({})", percent(share), bytes(n));
+    let mut parts = vec![part("live", disk.live_bytes, disk.live_share)];
+    if expired {
+        parts.push(part("expired", disk.expired_bytes, disk.expired_share));
+    }
+    parts.push(part("dead", disk.dead_bytes, disk.dead_share));
+    parts.join(" · ")
+}
+
+fn entries(entries: u64, at_least: bool) -> String {
+    format!("{}{}", if at_least { "at least " } else { "" }, counted(entries, "entry", "entries"))
+}
+
+fn missing(out: &mut dyn Write, indent: &str, missing: &Missing) -> io::Result<()> {
+    if *missing == Missing::default() {
+        return Ok(());
+    }
+    let mut parts = vec![bytes(missing.bytes)];
+    if missing.blocks > 0 {
+        parts.push(counted(missing.blocks, "block", "blocks"));
+    }
+    if missing.entries > 0 {
+        parts.push(counted(missing.entries, "entry", "entries"));
+    }
+    writeln!(
+        out,
+        "{indent}MISSING from all figures, as it could not be read: {} of {}",
+        parts.join(", "),
+        counted(missing.files, "file", "files"),
+    )
+}
+
+fn witness(witness: Witness) -> &'static str {
+    match witness {
+        Witness::Given => "given",
+        Witness::NewestSst => "of the newest SST",
+        Witness::MetadataFileTime => "file time of _metadata",
+        Witness::Clock => "now",
+    }
+}
+
+fn states(out: &mut dyn Write, analysis: &Analysis, layout: Layout) -> io::Result<()> {
+    if analysis.states.is_empty() {
+        return writeln!(out, "\nNothing to analyze: no state of this snapshot lies in RocksDB files");
+    }
+    writeln!(out, "\nSTATES, largest on disk first")?;
+    let wide = layout.width.is_none_or(|width| width >= NARROW);
+    let columns = [
+        ("STATE", false, true),
+        ("OPERATOR", false, wide),
+        ("ON DISK", true, true),
+        ("LIVE", true, true),
+        ("DEAD", true, true),
+        ("EXPIRED", true, true),
+        ("ROWS", true, wide),
+        ("ENTRIES", true, true),
+        ("KEYS", true, true),
+        ("TTL", false, wide),
+        ("KRYO", false, wide),
+    ];
+    let shown: Vec<_> = columns.iter().filter(|column| column.2).map(|c| (c.0, c.1)).collect();
+    let rows = analysis.states.iter().map(|state| {
+        let (d, l) = (&state.disk, &state.live);
+        let any = d.bytes > 0;
+        let of = |share| if any { percent(share) } else { "–".to_owned() };
+        let cells = [
+            cut(&state.name, 24),
+            cut(&state.operator, 14),
+            bytes(d.bytes),
+            of(d.live_share),
+            of(d.dead_share),
+            expired(state),
+            short(l.rows),
+            format!("{}{}", if l.entries_at_least { "≥" } else { "" }, short(l.entries)),
+            if l.rows == 0 || l.keys > 0 { short(l.keys) } else { "?".to_owned() },
+            ttl(state).to_owned(),
+            if state.kryo.paths.is_empty() { "–" } else { "yes" }.to_owned(),
+        ];
+        cells.into_iter().zip(&columns).filter(|(_, column)| column.2).map(|(cell, _)| cell).collect()
+    });
+    table::write(out, layout, &shown, rows)
+}
+
+/// The share of a state that is expired: not known without a TTL, and not asked where nothing can expire.
+fn expired(state: &StateAnalysis) -> String {
+    match (&state.ttl.expired, state.ttl.covered) {
+        (Some(_), _) => percent(state.disk.expired_share),
+        (None, Some(true)) => "?".to_owned(),
+        (None, _) => "–".to_owned(),
+    }
+}
+
+fn ttl(state: &StateAnalysis) -> &'static str {
+    match state.ttl.covered {
+        Some(true) => "yes",
+        _ if !state.ttl.asked => "–",
+        Some(false) => "no",
+        None => "?",
+    }
+}
+
+fn worst_findings(out: &mut dyn Write, analysis: &Analysis, layout: Layout) -> io::Result<()> {
+    let findings = &analysis.findings;
+    if findings.is_empty() {
+        return writeln!(out, "\nFINDINGS: none");
+    }
+    writeln!(out, "\nFINDINGS: {}", table::tally(findings))?;
+    let width = width(layout);
+    // Of each kind the first: they come worst first.
+    let mut kinds: Vec<(&Finding, u64)> = Vec::new();
+    for finding in findings {
+        match kinds.iter_mut().find(|(first, _)| first.code == finding.code) {
+            Some((_, count)) => *count += 1,
+            None => kinds.push((finding, 1)),
+        }
+    }
+    for (Finding { severity, code, message, part, remedy, .. }, of_kind) in kinds.iter().take(WORST) {
+        let severity = match severity {
+            Severity::Error => "ERROR",
+            Severity::Warning => "WARNING",
+            Severity::Info => "INFO",
+        };
+        let part = part.as_ref().map_or_else(String::new, |part| format!("{part}: "));
+        let more = match of_kind - 1 {
+            0 => String::new(),
+            more => format!(" (and {} more of this kind)", count(more)),
+        };
+        wrapped(out, "  ", &format!("{severity} {code}: {part}{message}{more}"), width)?;
+        wrapped(out, "    ", &format!("remedy: {remedy}"), width)?;
+    }
+    match kinds.len().saturating_sub(WORST) {
+        0 => Ok(()),
+        more => writeln!(out, "  … and {}, at the end", counted(more as u64, "more kind", "more kinds")),
+    }
+}
+
+fn legend(out: &mut dyn Write, analysis: &Analysis, layout: Layout) -> io::Result<()> {
+    if analysis.states.is_empty() {
+        return Ok(());
+    }
+    writeln!(out)?;
+    let width = width(layout);
+    let text = "live = what Flink would see after a restore; dead = tombstones, shadowed versions, what lies outside of \
+                the key groups; row = what a scan of RocksDB yields; entry = a value, list element, map entry or timer; \
+                key = of keyBy. LIVE, DEAD and EXPIRED are shares of ON DISK: compressed bytes, those of all versions.";
+    wrapped(out, "", text, width)?;
+    if analysis.states.iter().any(|state| state.ttl.expired.is_some()) {
+        let text = "With --ttl, LIVE leaves out what is EXPIRED; rows, entries and raw bytes that are called live hold it, as \
+                    Flink reads it until a compaction or an access removes it.";
+        wrapped(out, "", text, width)?;
+    }
+    let without = analysis.states.iter().any(|s| s.ttl.covered == Some(true) && s.ttl.expired.is_none());
+    if without {
+        let text = "EXPIRED ? = entries carry timestamps, but how long the TTL is stands in no snapshot: --ttl STATE=7d.";
+        wrapped(out, "", text, width)?;
+    }
+    Ok(())
+}
+
+fn not_analyzed(out: &mut dyn Write, analysis: &Analysis, layout: Layout) -> io::Result<()> {
+    if analysis.not_analyzed.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\nNOT ANALYZED, largest first")?;
+    let columns = [("STATE", false), ("OPERATOR", false), ("KIND", false), ("BYTES", true), ("WHY", false)];
+    let rows = analysis.not_analyzed.iter().map(|state| {
+        let size = match (state.bytes, state.bytes_at_most) {
+            (Some(n), _) => bytes(n),
+            (None, Some(bound)) => format!("≤ {}", bytes(bound)),
+            (None, None) => "–".to_owned(),
+        };
+        vec![
+            cut(&state.name, 32),
+            cut(&state.operator, 16),
+            state.kind.to_owned(),
+            size,
+            state.reason.to_owned(),
+        ]
+    });
+    table::write(out, layout, &columns, rows)?;
+    let mut told: Vec<&str> = Vec::new();
+    for state in &analysis.not_analyzed {
+        if !told.contains(&state.reason) {
+            told.push(state.reason);
+            wrapped(out, "  ", &format!("{}: {}", state.reason, state.explanation), width(layout))?;
+        }
+    }
+    Ok(())
+}

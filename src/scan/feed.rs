@@ -1,0 +1,286 @@
+//! Feeds the live view with the blocks of a run of tables.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use statescope_formats::rocksdb::block::{Block, StoredBlock};
+use statescope_formats::rocksdb::compression::{CompressionType, Decompressor};
+use statescope_formats::rocksdb::data_block::EntryFault;
+use statescope_formats::rocksdb::handle::BLOCK_TRAILER_LEN;
+
+use super::recompress::put_varint32;
+use super::tables::{BlockList, OpenTable, ReadError, ScanTable, uncompressed_limit};
+use crate::analyzers::analysis::PhysicalTally;
+use crate::lsm::{BlockUse, Blocks};
+use crate::storage::Storage;
+
+/// What all feeds of a split have in common.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Reading<'s> {
+    pub(super) storage: &'s dyn Storage,
+    pub(super) checksums: bool,
+    /// How many bytes are read at once.
+    pub(super) chunk: u64,
+}
+
+/// Something of a table that could not be read.
+#[derive(Debug, Clone)]
+pub(super) struct Damage {
+    /// Index of the table among those of the split.
+    pub(super) table: u32,
+    /// Where in the file.
+    pub(super) offset: u64,
+    /// On-disk bytes that are missing from the figures.
+    pub(super) bytes: u64,
+    /// Blocks that are missing, whole or in part.
+    pub(super) blocks: u64,
+    pub(super) error: ReadError,
+}
+
+/// Hands out the blocks of tables that follow one another.
+#[derive(Debug)]
+pub(super) struct Feed<'s> {
+    reading: Reading<'s>,
+    tables: VecDeque<FeedTable<'s>>,
+    current: Option<Current<'s>>,
+    chunk: Bytes,
+    chunk_at: u64,
+    decompressor: Decompressor,
+    buffer: Vec<u8>,
+    place: Place,
+    /// Of the block that is handed out.
+    compression: CompressionType,
+    stored: u64,
+    uncompressed: u64,
+    /// By table and compression.
+    pub(super) tallies: BTreeMap<(u32, CompressionType), PhysicalTally>,
+    pub(super) damage: Vec<Damage>,
+}
+
+/// A table that is still to come.
+#[derive(Debug)]
+pub(super) struct FeedTable<'s> {
+    pub(super) index: u32,
+    pub(super) table: &'s ScanTable,
+    pub(super) open: Arc<OpenTable>,
+    pub(super) blocks: BlockList,
+}
+
+#[derive(Debug)]
+struct Current<'s> {
+    table: FeedTable<'s>,
+    /// The block after the one that is handed out.
+    next: usize,
+}
+
+/// Where the entries of the block are.
+#[derive(Debug, Clone, Copy)]
+enum Place {
+    Chunk(usize, usize),
+    Buffer(usize, usize),
+}
+
+impl<'s> Feed<'s> {
+    pub(super) fn new(reading: Reading<'s>, tables: Vec<FeedTable<'s>>) -> Self {
+        Self {
+            reading,
+            tables: tables.into(),
+            current: None,
+            chunk: Bytes::new(),
+            chunk_at: 0,
+            decompressor: Decompressor::new(),
+            buffer: Vec::new(),
+            place: Place::Buffer(0, 0),
+            compression: CompressionType::NoCompression,
+            stored: 0,
+            uncompressed: 0,
+            tallies: BTreeMap::new(),
+            damage: Vec::new(),
+        }
+    }
+
+    /// Reads, verifies and uncompresses the next block of the current table.
+    fn load(&mut self) -> Option<Result<(), ReadError>> {
+        let current = self.current.as_mut()?;
+        let at = current.next;
+        let handle = current.table.blocks.blocks.get(at)?.handle;
+        current.next += 1;
+        Some(self.load_block(at, handle))
+    }
+
+    fn load_block(
+        &mut self,
+        at: usize,
+        handle: statescope_formats::rocksdb::handle::BlockHandle,
+    ) -> Result<(), ReadError> {
+        let Some(current) = &self.current else { return Ok(()) };
+        let chunk_end = self.chunk_at.saturating_add(self.chunk.len() as u64);
+        if handle.offset < self.chunk_at || handle.end() > chunk_end {
+            let end = chunk_end_of(&current.table.blocks, at, self.reading.chunk);
+            self.chunk = Bytes::new();
+            self.chunk = current.table.table.source.read(self.reading.storage, handle.offset..end)?;
+            self.chunk_at = handle.offset;
+        }
+        let tail = &current.table.table.tail;
+        let stored = StoredBlock::cut(&self.chunk, self.chunk_at, handle)?;
+        if self.reading.checksums {
+            stored.verify(tail.footer.checksum, "a data block")?;
+        }
+        self.compression = stored.compression();
+        self.stored = handle.size.saturating_add(BLOCK_TRAILER_LEN);
+        let in_chunk = self.compression == CompressionType::NoCompression;
+        let limit = uncompressed_limit(handle.size);
+        let contents =
+            self.decompressor.contents(tail.footer.format_version, &stored, limit, &mut self.buffer)?;
+        self.uncompressed = contents.len() as u64;
+        let block = Block::new(contents, handle.offset)?;
+        let length = block.entry_bytes().len();
+        if block.has_separated_values() {
+            self.buffer = together(&block)?;
+            self.place = Place::Buffer(0, self.buffer.len());
+        } else if in_chunk {
+            let start = usize::try_from(handle.offset.saturating_sub(self.chunk_at)).unwrap_or(usize::MAX);
+            self.place = Place::Chunk(start, start.saturating_add(length));
+        } else {
+            self.place = Place::Buffer(0, length);
+        }
+        Ok(())
+    }
+
+    fn block_offset(&self) -> u64 {
+        let current = self.current.as_ref();
+        let block = current.and_then(|c| c.table.blocks.blocks.get(c.next.checked_sub(1)?));
+        block.map_or(0, |block| block.handle.offset)
+    }
+}
+
+impl Blocks for Feed<'_> {
+    fn advance(&mut self) -> bool {
+        loop {
+            match self.load() {
+                Some(Ok(())) => return true,
+                Some(Err(error)) => {
+                    let offset = self.block_offset();
+                    let current = self.current.as_ref();
+                    let block = current.and_then(|c| c.table.blocks.blocks.get(c.next.checked_sub(1)?));
+                    let bytes = block.map_or(0, |b| b.handle.size.saturating_add(BLOCK_TRAILER_LEN));
+                    self.damage.push(Damage { table: self.table(), offset, bytes, blocks: 1, error });
+                }
+                None => {
+                    let Some(table) = self.tables.pop_front() else { return false };
+                    // A new table may have another dictionary, and its blocks lie elsewhere.
+                    if let Some(dictionary) = &table.open.dictionary {
+                        self.decompressor = Decompressor::with_dictionary(dictionary);
+                    } else if self.current.as_ref().is_some_and(|c| c.table.open.dictionary.is_some()) {
+                        self.decompressor = Decompressor::new();
+                    }
+                    (self.chunk, self.chunk_at) = (Bytes::new(), 0);
+                    self.current = Some(Current { table, next: 0 });
+                }
+            }
+        }
+    }
+
+    #[inline]
+    fn entries(&self) -> &[u8] {
+        match self.place {
+            Place::Chunk(start, end) => self.chunk.get(start..end).unwrap_or_default(),
+            Place::Buffer(start, end) => self.buffer.get(start..end).unwrap_or_default(),
+        }
+    }
+
+    fn separator(&self) -> &[u8] {
+        let Some(current) = &self.current else { return &[] };
+        current.table.blocks.separator(current.next.saturating_sub(1))
+    }
+
+    #[inline]
+    fn global_sequence(&self) -> Option<u64> {
+        self.current.as_ref().and_then(|current| current.table.table.global_sequence)
+    }
+
+    #[inline]
+    fn table(&self) -> u32 {
+        self.current.as_ref().map_or(0, |current| current.table.index)
+    }
+
+    fn done(&mut self, block: &BlockUse, fault: Option<EntryFault>) {
+        let table = self.table();
+        let raw = block.raw();
+        let all = block.before.saturating_add(raw).saturating_add(block.behind);
+        // Bytes of the block up to some of its raw bytes: parts of a block add up to the block.
+        let up_to = |stored: u64, raw: u64| share(stored, raw, all);
+        let part = |stored: u64| {
+            let (from, to) = (block.before, block.before.saturating_add(raw));
+            up_to(stored, to) - up_to(stored, from)
+        };
+        let stored = if all == 0 { self.stored } else { part(self.stored) };
+        let live_raw = raw.saturating_sub(block.dead_bytes);
+        let live_stored = share(stored, live_raw, raw);
+        let others = block.not_understood;
+        let gone = block.deletions + block.single_deletions + block.merges + others;
+        let tally = PhysicalTally {
+            puts: block.entries.saturating_sub(gone),
+            deletes: block.deletions,
+            single_deletes: block.single_deletions,
+            merges: block.merges,
+            others,
+            shadowed: block.shadowed,
+            deleted: block.deleted,
+            key_bytes: block.key_bytes,
+            value_bytes: block.value_bytes,
+            data_blocks: u64::from(block.before == 0),
+            stored_bytes: stored,
+            uncompressed_bytes: if all == 0 { self.uncompressed } else { part(self.uncompressed) },
+            live_raw_bytes: live_raw,
+            expired_raw_bytes: block.expired_bytes,
+            live_stored_bytes: live_stored,
+            expired_stored_bytes: share(live_stored, block.expired_bytes, live_raw),
+            ..PhysicalTally::default()
+        };
+        self.tallies.entry((table, self.compression)).or_default().merge(&tally);
+        if let Some(fault) = fault {
+            let offset = self.block_offset();
+            let error = ReadError::Format(fault.error(offset));
+            self.damage.push(Damage { table, offset, bytes: self.stored, blocks: 1, error });
+        }
+    }
+}
+
+/// `part` of `whole` of a number of bytes, rounded down.
+pub(super) fn share(bytes: u64, part: u64, whole: u64) -> u64 {
+    let share = u128::from(bytes) * u128::from(part);
+    u64::try_from(share.checked_div(whole.into()).unwrap_or(0)).unwrap_or(u64::MAX)
+}
+
+/// Where the chunk ends that begins with a block: behind the blocks that follow it without a gap, as
+/// many as are read at once.
+fn chunk_end_of(blocks: &BlockList, at: usize, chunk: u64) -> u64 {
+    let rest = blocks.blocks.get(at..).unwrap_or_default();
+    let Some(first) = rest.first() else { return 0 };
+    let mut end = first.handle.end();
+    for next in rest.iter().skip(1) {
+        let (handle, length) = (next.handle, next.handle.end().saturating_sub(first.handle.offset));
+        // Blocks may be aligned to pages.
+        if handle.offset.saturating_sub(end) > 4096 || length > chunk {
+            break;
+        }
+        end = handle.end();
+    }
+    end
+}
+
+/// Entries with their values behind their keys, as all but a rare option of RocksDB writes them.
+fn together(block: &Block<'_>) -> Result<Vec<u8>, statescope_formats::Error> {
+    let mut out = Vec::new();
+    let mut entries = block.entries();
+    while let Some(entry) = entries.next()? {
+        for length in [0, entry.key.len(), entry.value.len()] {
+            put_varint32(&mut out, length);
+        }
+        out.extend_from_slice(entry.key);
+        out.extend_from_slice(entry.value);
+    }
+    Ok(out)
+}

@@ -1,0 +1,226 @@
+//! What is known only when everything was read: what lies outside of all handles, and what is missing.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use statescope_formats::rocksdb::compression::CompressionType;
+
+use super::feed::share;
+use super::partial::{ScanPartial, TableRead};
+use super::tables::ScanTable;
+use super::work::tally_key;
+use super::{Handle, Scan, State};
+use crate::analyzers::analysis::{AnalysisPartial, PhysicalTally, TallyKey};
+use crate::model::{FileId, Finding};
+use crate::readers::details::owner;
+
+/// How many places of one table are told.
+const PLACES_TOLD: usize = 3;
+
+/// Everything that was read.
+#[derive(Debug)]
+pub struct Finished {
+    /// The figures.
+    pub analysis: AnalysisPartial,
+    /// What could not be read.
+    pub findings: Vec<Finding>,
+}
+
+/// A table, wherever handles name it.
+struct Seen<'s> {
+    handle: &'s Handle,
+    state: &'s State,
+    table: &'s ScanTable,
+    read: TableRead,
+    damaged: bool,
+    /// Whether all of its keys belong to some handle.
+    inside: bool,
+}
+
+impl Scan<'_> {
+    /// Completes the figures with what no split can know.
+    #[must_use]
+    pub fn finish(&self, sum: &ScanPartial) -> Finished {
+        let mut analysis = sum.analysis.clone();
+        let mut findings = Vec::new();
+        let mut seen: BTreeMap<FileId, Seen<'_>> = BTreeMap::new();
+        for handle in &self.handles {
+            for state in &handle.states {
+                for (index, table) in (0u32..).zip(&state.tables) {
+                    let number = state.table_number(index);
+                    let read = sum.tables.get(&(handle.number, number)).copied().unwrap_or_default();
+                    let range = (handle.number, number, 0)..=(handle.number, number, u64::MAX);
+                    let damaged = sum.damage.range(range).next().is_some();
+                    let inside = is_inside(handle, table);
+                    let entry = seen.entry(table.file).or_insert_with(|| Seen {
+                        handle,
+                        state,
+                        table,
+                        read: TableRead::default(),
+                        damaged: false,
+                        inside: false,
+                    });
+                    entry.read.entries += read.entries;
+                    entry.read.stored_bytes += read.stored_bytes;
+                    entry.damaged |= damaged;
+                    entry.inside |= inside;
+                }
+            }
+        }
+        for seen in seen.values() {
+            let (key, tally) = seen.rest(sum);
+            analysis.add_tally(key, &tally);
+        }
+        self.missing(&mut analysis, &mut findings);
+        self.damage(sum, &seen, &mut findings);
+        Finished { analysis, findings }
+    }
+
+    /// Tables of which nothing was read.
+    fn missing(&self, analysis: &mut AnalysisPartial, findings: &mut Vec<Finding>) {
+        let mut told: BTreeSet<FileId> = BTreeSet::new();
+        for handle in &self.handles {
+            for state in &handle.states {
+                for table in &state.missing {
+                    if table.file.is_some_and(|file| !told.insert(file)) {
+                        continue;
+                    }
+                    let tally = PhysicalTally {
+                        files: 1,
+                        damaged_files: 1,
+                        damaged_bytes: table.size,
+                        damaged_entries: table.entries.unwrap_or(0),
+                        ..PhysicalTally::default()
+                    };
+                    let key = TallyKey {
+                        state: super::work::state_key(handle, state),
+                        level: table.level,
+                        compression: "unknown".to_owned(),
+                    };
+                    analysis.add_tally(key, &tally);
+                    let Some(why) = &table.why else { continue };
+                    findings.push(
+                        Finding::error(
+                            "sst_not_analyzed",
+                            format!(
+                                "an SST file of state {:?} is not analyzed: {why}; its {} bytes are missing from the figures",
+                                state.name, table.size
+                            ),
+                            "RocksDB itself can read it: statescope materialize, then ldb",
+                        )
+                        .in_file(&table.name)
+                        .of(self.owner(handle)),
+                    );
+                }
+            }
+        }
+    }
+
+    /// Places that could not be read.
+    fn damage(&self, sum: &ScanPartial, seen: &BTreeMap<FileId, Seen<'_>>, findings: &mut Vec<Finding>) {
+        let mut told: BTreeMap<FileId, BTreeSet<u64>> = BTreeMap::new();
+        let mut tables: BTreeMap<(u32, u32), (&Handle, &State, &ScanTable)> = BTreeMap::new();
+        for handle in &self.handles {
+            for state in &handle.states {
+                let numbered = (0u32..).zip(&state.tables);
+                tables.extend(numbered.map(|(index, table)| {
+                    ((handle.number, state.table_number(index)), (handle, state, table))
+                }));
+            }
+        }
+        let mut hidden: BTreeMap<FileId, (u64, u64)> = BTreeMap::new();
+        for ((handle, table, offset), damage) in &sum.damage {
+            let Some(&(handle, state, table)) = tables.get(&(*handle, *table)) else { continue };
+            let places = told.entry(table.file).or_default();
+            // Handles that share a file see the same damage.
+            if !places.insert(*offset) {
+                continue;
+            }
+            if places.len() > PLACES_TOLD {
+                let (count, bytes) = hidden.entry(table.file).or_default();
+                (*count, *bytes) = (*count + 1, *bytes + damage.bytes);
+                continue;
+            }
+            let what = match damage.blocks {
+                0 => "its index cannot be read, so that all of it",
+                _ => "a block cannot be read, which",
+            };
+            findings.push(
+                Finding::error(
+                    "sst_damaged",
+                    format!(
+                        "an SST file of state {:?} is damaged: {}; {what} ({} bytes) is missing from the figures, and \
+                         older versions of its keys may count as live{}",
+                        state.name,
+                        damage.message,
+                        damage.bytes,
+                        seen.get(&table.file).map_or_else(String::new, Seen::lost)
+                    ),
+                    "if the file was copied, copy it again; as it is, Flink fails when it reads these keys",
+                )
+                .in_file(&table.name)
+                .at(damage.at)
+                .of(self.owner(handle)),
+            );
+        }
+        for (file, (count, bytes)) in hidden {
+            let Some(seen) = seen.get(&file) else { continue };
+            findings.push(
+                Finding::error(
+                    "sst_damaged",
+                    format!("{count} more places of this file cannot be read ({bytes} bytes)"),
+                    "if the file was copied, copy it again",
+                )
+                .in_file(&seen.table.name)
+                .of(self.owner(seen.handle)),
+            );
+        }
+    }
+
+    fn owner(&self, handle: &Handle) -> String {
+        let keyed = self.input.details.keyed.get(handle.number as usize);
+        let operator = self.input.snapshot.operators.get(handle.operator_number as usize);
+        operator.zip(keyed).map_or_else(String::new, |(operator, keyed)| owner(operator, keyed.subtask))
+    }
+}
+
+/// Whether all keys of a table are in the key groups of a handle.
+fn is_inside(handle: &Handle, table: &ScanTable) -> bool {
+    let range = super::plan::KeyRange::of_key_groups(handle.prefix, handle.key_groups.0, handle.key_groups.1);
+    let largest = &table.bounds.largest.user_key;
+    // The end of a range tombstone is exclusive.
+    table.bounds.smallest.user_key >= range.low && range.high.is_none_or(|high| *largest <= high)
+}
+
+impl Seen<'_> {
+    /// What of the file was not in any split: counted once, for the first handle that names it.
+    fn rest(&self, sum: &ScanPartial) -> (TallyKey, PhysicalTally) {
+        let _ = sum;
+        let table = self.table;
+        let name = table.tail.properties.as_ref().and_then(|p| p.compression.as_deref());
+        let compression = (0..=7u8)
+            .map(CompressionType::from_u8)
+            .find(|kind| name.is_some_and(|name| name == kind.name()))
+            .unwrap_or(CompressionType::NoCompression);
+        let mut tally =
+            PhysicalTally { files: 1, range_deletes: table.range_deletions(), ..PhysicalTally::default() };
+        let entries = table.data_entries().unwrap_or(0).saturating_sub(self.read.entries);
+        let bytes = table.data_bytes().unwrap_or(0).saturating_sub(self.read.stored_bytes);
+        if self.damaged {
+            (tally.damaged_files, tally.damaged_bytes) = (1, bytes);
+            tally.damaged_entries = if self.inside { entries } else { 0 };
+        } else {
+            tally.clipped = entries;
+            tally.stored_bytes = bytes;
+            tally.index_bytes = table.data_bytes().map_or(0, |data| share(table.index_bytes(), bytes, data));
+        }
+        (tally_key(self.handle, self.state, table, compression), tally)
+    }
+
+    fn lost(&self) -> String {
+        let entries = self.table.data_entries().map(|all| all.saturating_sub(self.read.entries));
+        match entries {
+            Some(entries) if self.inside => format!("; in all, {entries} entries of this file are missing"),
+            _ => String::new(),
+        }
+    }
+}

@@ -1,0 +1,367 @@
+//! Reads the tables of a snapshot once, in parallel, and feeds the analyzers.
+//!
+//! ```text
+//! handles ─▶ splits (plan) ─▶ workers: blocks (feed) ─▶ live view (lsm) ─▶ accumulators ─▶ partials ─▶ merged
+//! ```
+//!
+//! A split is a range of composite keys of one handle, over all its states; splits do not depend on the number of
+//! threads, and what they yield merges in any order, so neither does the result. Each table costs a request for its
+//! tail (when the snapshot is read), one for its index, and one for each stretch of data blocks. Memory is bounded by
+//! what is read at once, not by the size of the state.
+
+mod feed;
+mod finish;
+mod partial;
+mod plan;
+mod recompress;
+pub mod saved;
+mod tables;
+mod work;
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use statescope_formats::rocksdb::unsupported::Unsupported;
+
+use self::feed::Reading;
+pub use self::finish::Finished;
+pub use self::partial::{DamageRead, ScanPartial, TableRead};
+use self::plan::ranges;
+pub use self::recompress::{Clock, Recompressed};
+use self::tables::{OpenTables, ScanTable};
+use self::work::{Shared, Split, facts};
+use crate::analyzers::analysis::{Settings, Spill, StatePlan, TableFacts};
+use crate::lsm::LiveSink;
+use crate::model::{Details, FileId, KeyedDetails, Snapshot, Table};
+use crate::readers::source::Source;
+use crate::storage::Storage;
+
+/// What is scanned.
+#[derive(Debug, Clone, Copy)]
+pub struct Input<'a> {
+    /// The snapshot.
+    pub snapshot: &'a Snapshot,
+    /// What its small files say, the tails of tables included.
+    pub details: &'a Details,
+    /// Where its tables are.
+    pub tables: &'a HashMap<FileId, Source>,
+    /// What the analysis is asked for.
+    pub settings: &'a Settings,
+}
+
+/// How it is scanned. Only what is read depends on `checksums`; nothing else changes the result.
+#[derive(Debug, Clone, Copy)]
+pub struct ScanOptions {
+    /// How many threads decode.
+    pub threads: usize,
+    /// About how much memory is used, in bytes.
+    pub memory: u64,
+    /// Whether checksums of blocks are verified.
+    pub checksums: bool,
+}
+
+/// A keyed state handle with the states that are scanned.
+#[derive(Debug)]
+struct Handle {
+    /// Index in [`Details::keyed`].
+    number: u32,
+    operator_number: u32,
+    prefix: usize,
+    key_groups: (u32, u32),
+    states: Vec<State>,
+}
+
+/// A column family of a handle.
+#[derive(Debug)]
+struct State {
+    name: String,
+    plan: StatePlan,
+    tables: Vec<ScanTable>,
+    facts: Arc<[TableFacts]>,
+    /// The number of the first table among those of the handle.
+    first_table: u32,
+    /// Tables of which nothing is read.
+    missing: Vec<MissingTable>,
+}
+
+/// A table of which nothing is read.
+#[derive(Debug)]
+struct MissingTable {
+    file: Option<FileId>,
+    level: u32,
+    size: u64,
+    entries: Option<u64>,
+    name: String,
+    /// Why, where no finding says it yet.
+    why: Option<String>,
+}
+
+impl State {
+    fn table_number(&self, table: u32) -> u32 {
+        self.first_table.saturating_add(table)
+    }
+}
+
+/// A scan that is planned.
+#[derive(Debug)]
+pub struct Scan<'a> {
+    input: Input<'a>,
+    handles: Vec<Handle>,
+    splits: Vec<Split>,
+}
+
+/// How far a scan is.
+#[derive(Debug, Default)]
+pub struct Progress {
+    /// On-disk bytes of data blocks that were read.
+    pub bytes: AtomicU64,
+    /// Set it to make the scan end early.
+    pub stop: AtomicBool,
+}
+
+impl<'a> Scan<'a> {
+    /// Plans the scan of all states for which `select` answers yes, given the index of the operator and the state's
+    /// name. Nothing is read.
+    #[must_use]
+    pub fn plan(input: Input<'a>, select: &dyn Fn(usize, &str) -> bool) -> Self {
+        let mut handles = Vec::new();
+        let mut splits = Vec::new();
+        for (number, keyed) in input.details.keyed.iter().enumerate() {
+            let Some(handle) = handle(&input, number, keyed, select) else { continue };
+            let tables: Vec<&ScanTable> = handle.states.iter().flat_map(|state| &state.tables).collect();
+            let (first, last) = handle.key_groups;
+            for range in ranges(&tables, handle.prefix, first, last) {
+                let number = u32::try_from(splits.len()).unwrap_or(u32::MAX);
+                splits.push(Split { number, handle: handles.len(), range });
+            }
+            handles.push(handle);
+        }
+        Self { input, handles, splits }
+    }
+
+    /// How many splits there are.
+    #[must_use]
+    pub fn splits(&self) -> usize {
+        self.splits.len()
+    }
+
+    /// On-disk bytes of all data blocks that are to be read, nearly.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        let tables = self.handles.iter().flat_map(|h| &h.states).flat_map(|s| &s.tables);
+        tables.map(|table| table.data_bytes().unwrap_or(table.size)).fold(0, u64::saturating_add)
+    }
+
+    /// Analyzes all splits that are not done yet. `each` is given the sum after every split.
+    ///
+    /// False if it was stopped.
+    pub fn analyze(
+        &self,
+        storage: &dyn Storage,
+        options: ScanOptions,
+        progress: &Progress,
+        spill: SpillFn<'_>,
+        sum: &Mutex<ScanPartial>,
+        each: &(dyn Fn(&ScanPartial) + Sync),
+    ) -> bool {
+        let done = sum.lock().unwrap_or_else(PoisonError::into_inner).done.clone();
+        let todo: Vec<&Split> = self.splits.iter().filter(|split| !done.contains(&split.number)).collect();
+        let shared = self.shared(storage, options, progress, Some(spill), &todo);
+        self.each_split(&todo, options.threads, &|split, handle| {
+            let Some(partial) = split.analyze(&shared, handle) else { return false };
+            let mut sum = sum.lock().unwrap_or_else(PoisonError::into_inner);
+            sum.merge(partial);
+            each(&sum);
+            true
+        });
+        !progress.stop.load(Ordering::Relaxed)
+    }
+
+    /// Hands all live rows to sinks: one for each state of each split, of which the rows come in ascending order of
+    /// their composite keys. `sink` is given the index of the handle in [`Details::keyed`] and the name of the state;
+    /// `done` gets the sink back.
+    ///
+    /// Returns what could not be read.
+    pub fn rows<S: LiveSink>(
+        &self,
+        storage: &dyn Storage,
+        options: ScanOptions,
+        sink: &(dyn Fn(usize, &str) -> S + Sync),
+        done: &(dyn Fn(S) + Sync),
+    ) -> Vec<String> {
+        let todo: Vec<&Split> = self.splits.iter().collect();
+        let progress = Progress::default();
+        let shared = self.shared(storage, options, &progress, None, &todo);
+        let damage = Mutex::new(Vec::new());
+        self.each_split(&todo, options.threads, &|split, handle| {
+            let make = |handle: &Handle, state: &State| sink(handle.number as usize, &state.name);
+            let found = split.rows(&shared, handle, &make, &|sink| done(sink));
+            damage.lock().unwrap_or_else(PoisonError::into_inner).extend(found);
+            true
+        });
+        let damage = damage.into_inner().unwrap_or_else(PoisonError::into_inner);
+        damage.into_iter().map(|found| found.error.to_string()).collect()
+    }
+
+    fn shared<'s>(
+        &self,
+        storage: &'s dyn Storage,
+        options: ScanOptions,
+        progress: &'s Progress,
+        spill: Option<SpillFn<'s>>,
+        todo: &[&Split],
+    ) -> Shared<'s> {
+        let open = OpenTables::default();
+        let mut most = 1;
+        for split in todo {
+            let Some(handle) = self.handles.get(split.handle) else { continue };
+            let mut tables = 0;
+            for state in &handle.states {
+                for (_, table) in split.tables(handle, state) {
+                    open.expect(table.file);
+                    tables += 1;
+                }
+            }
+            most = most.max(tables);
+        }
+        // Half of the memory is for what is read ahead of being decoded.
+        let chunk = options.memory / 2 / (options.threads.max(1) as u64) / most;
+        let reading = Reading {
+            storage,
+            checksums: options.checksums,
+            chunk: chunk.clamp(SMALLEST_CHUNK, LARGEST_CHUNK),
+        };
+        Shared {
+            reading,
+            open,
+            top: self.input.settings.top,
+            stop: &progress.stop,
+            progress: &progress.bytes,
+            spill,
+        }
+    }
+
+    /// Calls `work` for all splits, in order but in parallel, until it says no.
+    fn each_split<'s>(
+        &'s self,
+        todo: &[&Split],
+        threads: usize,
+        work: &(dyn Fn(&Split, &'s Handle) -> bool + Sync),
+    ) {
+        let next = AtomicUsize::new(0);
+        let worker = || {
+            while let Some(split) = todo.get(next.fetch_add(1, Ordering::Relaxed)) {
+                if self.handles.get(split.handle).is_some_and(|handle| !work(split, handle)) {
+                    return;
+                }
+            }
+        };
+        std::thread::scope(|scope| {
+            for _ in 1..threads {
+                scope.spawn(worker);
+            }
+            worker();
+        });
+    }
+}
+
+/// Makes a place for what does not fit into memory, for each split that may need one.
+pub type SpillFn<'a> = &'a (dyn Fn() -> Box<dyn Spill> + Sync);
+
+/// Bytes that are read at once, at least and at most.
+const SMALLEST_CHUNK: u64 = 64 << 10;
+const LARGEST_CHUNK: u64 = 1 << 20;
+
+fn handle(
+    input: &Input<'_>,
+    number: usize,
+    keyed: &KeyedDetails,
+    select: &dyn Fn(usize, &str) -> bool,
+) -> Option<Handle> {
+    let operator = input.snapshot.operators.get(keyed.operator)?;
+    let database = keyed.database.as_ref()?;
+    let mut states = Vec::new();
+    let mut first_table = 0u32;
+    for (family, name) in database.column_families.iter().enumerate() {
+        if !select(keyed.operator, name) {
+            continue;
+        }
+        let (mut tables, mut missing) = (Vec::new(), Vec::new());
+        for table in database.tables.iter().filter(|table| table.column_family == family) {
+            match scan_table(input, table) {
+                Ok(table) => tables.push(table),
+                Err(table) => missing.push(*table),
+            }
+        }
+        if tables.is_empty()
+            && missing.is_empty()
+            && keyed.meta.as_ref().is_none_or(|m| m.states.iter().all(|s| s.name != *name))
+        {
+            // The column family that every database has.
+            continue;
+        }
+        let plan = StatePlan::compile(operator, keyed, name, input.settings);
+        let facts = facts(&tables);
+        let count = u32::try_from(tables.len()).unwrap_or(u32::MAX);
+        states.push(State { name: name.clone(), plan, tables, facts, first_table, missing });
+        first_table = first_table.saturating_add(count);
+    }
+    if states.is_empty() {
+        return None;
+    }
+    let range = keyed.key_groups;
+    let last = range.last()?;
+    Some(Handle {
+        number: u32::try_from(number).unwrap_or(u32::MAX),
+        operator_number: u32::try_from(keyed.operator).unwrap_or(u32::MAX),
+        prefix: operator.key_group_prefix(),
+        key_groups: (range.start, last),
+        states,
+    })
+}
+
+fn scan_table(input: &Input<'_>, table: &Table) -> Result<ScanTable, Box<MissingTable>> {
+    let name = || {
+        let file = table.file.and_then(|file| input.snapshot.file(file));
+        file.map_or_else(|| format!("{:06}.sst", table.number), |file| file.place.to_string())
+    };
+    let missing = |why: Option<String>| {
+        let entries = table.tail.as_ref().and_then(|tail| tail.properties.as_ref()?.num_entries);
+        Box::new(MissingTable {
+            file: table.file,
+            level: table.level,
+            size: table.size,
+            entries,
+            name: name(),
+            why,
+        })
+    };
+    let (Some(file), Some(tail), Some(bounds)) = (table.file, &table.tail, &table.bounds) else {
+        // Why it could not be opened is told where that was tried.
+        return Err(missing(None));
+    };
+    if let Some(unsupported) = Unsupported::of(tail, None, bounds.oldest_blob_file) {
+        return Err(missing(Some(unsupported.to_string())));
+    }
+    let Some(source) = input.tables.get(&file) else { return Err(missing(None)) };
+    let global_sequence = match tail.global_sequence(Some(bounds.largest_sequence)) {
+        Ok(global_sequence) => global_sequence,
+        Err(error) => return Err(missing(Some(error.to_string()))),
+    };
+    let name = match source {
+        Source::Object { location, .. } => location.to_string(),
+        Source::Memory { .. } => name(),
+    };
+    Ok(ScanTable {
+        file,
+        source: source.clone(),
+        name,
+        number: table.number,
+        level: table.level,
+        size: table.size,
+        bounds: (**bounds).clone(),
+        tail: Arc::clone(tail),
+        global_sequence,
+    })
+}

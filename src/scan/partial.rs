@@ -1,0 +1,62 @@
+//! What splits yield, and how it comes together.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::analyzers::analysis::AnalysisPartial;
+
+/// What some splits yielded. Merging is associative and commutative.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScanPartial {
+    /// The splits that are done, by number.
+    pub done: BTreeSet<u32>,
+    /// The figures.
+    pub analysis: AnalysisPartial,
+    /// What was read of each table, by handle and number of the table in the handle.
+    #[serde(with = "crate::analyzers::analysis::pairs")]
+    pub tables: BTreeMap<(u32, u32), TableRead>,
+    /// What could not be read, by handle, table and offset.
+    #[serde(with = "crate::analyzers::analysis::pairs")]
+    pub damage: BTreeMap<(u32, u32, u64), DamageRead>,
+    /// On-disk bytes that were read.
+    pub bytes: u64,
+}
+
+/// What was read of a table.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableRead {
+    /// Entries of the handle's key groups.
+    pub entries: u64,
+    /// On-disk bytes of data blocks that hold them.
+    pub stored_bytes: u64,
+}
+
+/// A place that could not be read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DamageRead {
+    /// What is wrong.
+    pub message: String,
+    /// Where in the file that shows.
+    pub at: u64,
+    /// On-disk bytes of blocks that are missing; 0 if nothing is known.
+    pub bytes: u64,
+    /// How many blocks; 0 for a whole table.
+    pub blocks: u64,
+}
+
+impl ScanPartial {
+    /// Adds what other splits yielded.
+    pub fn merge(&mut self, other: Self) {
+        self.done.extend(other.done);
+        self.analysis.merge(other.analysis);
+        for (key, read) in other.tables {
+            let sum = self.tables.entry(key).or_default();
+            sum.entries = sum.entries.saturating_add(read.entries);
+            sum.stored_bytes = sum.stored_bytes.saturating_add(read.stored_bytes);
+        }
+        // Neighbours see the same damage of a block that both read.
+        self.damage.extend(other.damage);
+        self.bytes = self.bytes.saturating_add(other.bytes);
+    }
+}

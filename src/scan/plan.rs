@@ -1,0 +1,128 @@
+//! Cuts what is to be read into splits: ranges of composite keys of one handle, of about the same bytes.
+//!
+//! Cuts are made from MANIFEST alone, so that planning reads nothing, and lie at begins of key groups and at
+//! begins of tables. They do not depend on the number of threads: neither does the result.
+
+use std::collections::BTreeSet;
+
+use super::tables::ScanTable;
+
+/// Bytes of tables that a split is to have.
+const SPLIT_BYTES: u64 = 32 << 20;
+
+/// A range of composite keys of a handle.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct KeyRange {
+    /// The first key.
+    pub(super) low: Vec<u8>,
+    /// The first key behind it; none for the end.
+    pub(super) high: Option<Vec<u8>>,
+}
+
+impl KeyRange {
+    /// The range of key groups from `first` to `last`, as composite keys begin with them.
+    pub(super) fn of_key_groups(prefix: usize, first: u32, last: u32) -> Self {
+        Self {
+            low: group_begin(prefix, first).unwrap_or_default(),
+            high: group_begin(prefix, last.saturating_add(1)),
+        }
+    }
+
+    /// The same range with both ends moved to begins of key groups: up, so that neighbours stay neighbours.
+    pub(super) fn of_whole_groups(&self, prefix: usize) -> Self {
+        let up = |key: &[u8]| {
+            if key.len() <= prefix {
+                return Some(key.to_vec());
+            }
+            let group =
+                key.get(..prefix).unwrap_or_default().iter().fold(0u32, |n, b| n << 8 | u32::from(*b));
+            group_begin(prefix, group + 1)
+        };
+        // Behind the last key group is nothing; a range that begins there is empty.
+        let low = up(&self.low).unwrap_or_else(|| vec![0xff; prefix + 1]);
+        Self { low, high: self.high.as_deref().and_then(up) }
+    }
+}
+
+/// The prefix of a key group; none behind the last one that fits.
+fn group_begin(prefix: usize, group: u32) -> Option<Vec<u8>> {
+    let bytes = group.to_be_bytes();
+    let (unused, used) = bytes.split_at_checked(4usize.checked_sub(prefix)?)?;
+    unused.iter().all(|byte| *byte == 0).then(|| used.to_vec())
+}
+
+/// A key as a number, by its first bytes.
+fn position(key: &[u8]) -> u64 {
+    let mut bytes = [0; 8];
+    bytes.iter_mut().zip(key).for_each(|(to, from)| *to = *from);
+    u64::from_be_bytes(bytes)
+}
+
+/// How many bytes of a table lie before a key, if its keys were spread evenly.
+fn bytes_before(table: &ScanTable, key: &[u8]) -> u64 {
+    let (smallest, largest) = (&table.bounds.smallest.user_key, &table.bounds.largest.user_key);
+    if key <= &smallest[..] {
+        return 0;
+    }
+    if key > &largest[..] {
+        return table.size;
+    }
+    let (from, to) = (position(smallest), position(largest));
+    super::feed::share(table.size, position(key).saturating_sub(from), to.saturating_sub(from).max(1))
+        .min(table.size)
+}
+
+/// Cuts the key groups of a handle into ranges.
+pub(super) fn ranges(tables: &[&ScanTable], prefix: usize, first: u32, last: u32) -> Vec<KeyRange> {
+    let whole = KeyRange::of_key_groups(prefix, first, last);
+    let total: u64 = tables.iter().map(|table| table.size).sum();
+    if total <= SPLIT_BYTES * 3 / 2 {
+        return vec![whole];
+    }
+    let mut candidates: BTreeSet<Vec<u8>> =
+        (first.saturating_add(1)..=last).filter_map(|group| group_begin(prefix, group)).collect();
+    // In level 0, begins of tables say nothing about where keys are.
+    candidates.extend(tables.iter().filter(|t| t.level > 0).map(|t| t.bounds.smallest.user_key.clone()));
+    candidates.retain(|key| *key > whole.low && whole.high.as_ref().is_none_or(|high| key < high));
+
+    let before = |key: &[u8]| tables.iter().map(|table| bytes_before(table, key)).sum::<u64>();
+    let (mut ranges, mut low, mut from) = (Vec::new(), whole.low.clone(), before(&whole.low));
+    for candidate in candidates {
+        let to = before(&candidate);
+        if to.saturating_sub(from) >= SPLIT_BYTES {
+            ranges.push(KeyRange {
+                low: std::mem::replace(&mut low, candidate.clone()),
+                high: Some(candidate),
+            });
+            from = to;
+        }
+    }
+    ranges.push(KeyRange { low, high: whole.high });
+    ranges
+}
+
+/// Distributes tables over as few runs as possible, each in ascending order without overlaps. Tables are
+/// named by their index.
+pub(super) fn runs(tables: &[(u32, &ScanTable)]) -> Vec<Vec<u32>> {
+    let mut sorted: Vec<_> = tables.iter().collect();
+    sorted.sort_by(|(a, x), (b, y)| {
+        x.bounds.smallest.as_key().cmp(&y.bounds.smallest.as_key()).then(x.level.cmp(&y.level)).then(a.cmp(b))
+    });
+    let mut runs: Vec<(Vec<u32>, &ScanTable)> = Vec::new();
+    for (index, table) in sorted {
+        let fits = |last: &ScanTable| last.bounds.largest.as_key() < table.bounds.smallest.as_key();
+        // A run of the same level is the best place; any run will do.
+        let place = runs
+            .iter()
+            .position(|(_, last)| last.level == table.level && fits(last))
+            .or_else(|| runs.iter().position(|(_, last)| fits(last)));
+        match place.and_then(|at| runs.get_mut(at)) {
+            Some((run, last)) => {
+                run.push(*index);
+                *last = table;
+            }
+            None => runs.push((vec![*index], table)),
+        }
+    }
+    runs.into_iter().map(|(run, _)| run).collect()
+}

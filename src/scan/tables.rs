@@ -1,0 +1,278 @@
+//! The tables that are read, opened when the first split needs them.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use statescope_formats::Error as FormatError;
+use statescope_formats::rocksdb::block::StoredBlock;
+use statescope_formats::rocksdb::compression::Decompressor;
+use statescope_formats::rocksdb::handle::BlockHandle;
+use statescope_formats::rocksdb::index::{IndexBlock, IndexFormat};
+use statescope_formats::rocksdb::range_del::RangeTombstone;
+use statescope_formats::rocksdb::tail::TableTail;
+
+use crate::model::{FileId, TableBounds};
+use crate::readers::source::Source;
+use crate::storage::{Storage, StorageError};
+
+/// A table of one handle.
+#[derive(Debug)]
+pub(super) struct ScanTable {
+    pub(super) file: FileId,
+    pub(super) source: Source,
+    /// Its name for messages.
+    pub(super) name: String,
+    pub(super) number: u64,
+    pub(super) level: u32,
+    pub(super) size: u64,
+    pub(super) bounds: TableBounds,
+    pub(super) tail: Arc<TableTail>,
+    /// Instead of the sequence numbers of its entries.
+    pub(super) global_sequence: Option<u64>,
+}
+
+impl ScanTable {
+    /// Entries that are no range tombstones, as the properties say.
+    pub(super) fn data_entries(&self) -> Option<u64> {
+        let properties = self.tail.properties.as_ref()?;
+        let all = properties.num_entries?;
+        Some(all.saturating_sub(self.range_deletions()))
+    }
+
+    pub(super) fn range_deletions(&self) -> u64 {
+        self.tail.properties.as_ref().and_then(|p| p.num_range_deletions).unwrap_or(0)
+    }
+
+    /// Bytes of data blocks with their trailers.
+    pub(super) fn data_bytes(&self) -> Option<u64> {
+        self.tail.properties.as_ref()?.data_size
+    }
+
+    /// Bytes of index and filter blocks.
+    pub(super) fn index_bytes(&self) -> u64 {
+        let Some(properties) = &self.tail.properties else { return 0 };
+        properties.index_size.unwrap_or(0).saturating_add(properties.filter_size.unwrap_or(0))
+    }
+
+    /// Whether any of its keys, or ends of its range tombstones, may lie in a range of user keys.
+    pub(super) fn overlaps(&self, low: &[u8], high: Option<&[u8]>) -> bool {
+        self.bounds.largest.user_key.as_slice() >= low
+            && high.is_none_or(|high| self.bounds.smallest.user_key.as_slice() < high)
+    }
+}
+
+/// Why a block or what describes blocks cannot be used.
+#[derive(Debug, Clone)]
+pub(super) enum ReadError {
+    Storage(StorageError),
+    Format(FormatError),
+}
+
+impl fmt::Display for ReadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Storage(error) => error.fmt(f),
+            Self::Format(error) => error.fmt(f),
+        }
+    }
+}
+
+impl From<StorageError> for ReadError {
+    fn from(error: StorageError) -> Self {
+        Self::Storage(error)
+    }
+}
+
+impl From<FormatError> for ReadError {
+    fn from(error: FormatError) -> Self {
+        Self::Format(error)
+    }
+}
+
+/// What is needed to read a table's data, held as long as splits need it.
+#[derive(Debug)]
+pub(super) struct OpenTable {
+    format: IndexFormat,
+    /// The index block, of a partitioned index its top level, uncompressed.
+    index: Vec<u8>,
+    pub(super) dictionary: Option<Vec<u8>>,
+    pub(super) range_tombstones: Vec<RangeTombstone>,
+}
+
+/// A data block to be read.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct BlockRef {
+    pub(super) handle: BlockHandle,
+    separator: (usize, usize),
+}
+
+/// The data blocks of a table that hold a range of keys.
+#[derive(Debug, Default)]
+pub(super) struct BlockList {
+    pub(super) blocks: Vec<BlockRef>,
+    separators: Vec<u8>,
+}
+
+impl BlockList {
+    /// A user key that is not smaller than any in the block.
+    pub(super) fn separator(&self, block: usize) -> &[u8] {
+        let range = self.blocks.get(block).map_or((0, 0), |block| block.separator);
+        self.separators.get(range.0..range.1).unwrap_or_default()
+    }
+}
+
+impl OpenTable {
+    /// Reads what describes a table's data: index, dictionary and range tombstones, in one request.
+    fn open(storage: &dyn Storage, table: &ScanTable, checksums: bool) -> Result<Self, ReadError> {
+        let tail = &table.tail;
+        let format = IndexFormat::of(tail)?;
+        let wanted = [Some(tail.index), tail.compression_dict(), tail.range_del()];
+        let wanted = wanted.into_iter().flatten();
+        let start = wanted.clone().map(|handle| handle.offset).min().unwrap_or(0);
+        let end = wanted.map(BlockHandle::end).max().unwrap_or(0);
+        let bytes = table.source.read(storage, start..end)?;
+        let mut read = BlockReader { tail, checksums, decompressor: Decompressor::new(), buffer: Vec::new() };
+        let mut contents = |handle| read.block(&bytes, start, handle, "a block").map(<[u8]>::to_vec);
+        let index = contents(tail.index)?;
+        let dictionary = tail.compression_dict().map(&mut contents).transpose()?;
+        let range_tombstones = match tail.range_del() {
+            Some(handle) => {
+                RangeTombstone::decode_all(&contents(handle)?, handle.offset, table.global_sequence)?
+            }
+            None => Vec::new(),
+        };
+        Ok(Self { format, index, dictionary, range_tombstones })
+    }
+
+    /// The blocks that may hold keys from `low` up to, not including, `high`.
+    pub(super) fn blocks(
+        &self,
+        storage: &dyn Storage,
+        table: &ScanTable,
+        low: &[u8],
+        high: Option<&[u8]>,
+        checksums: bool,
+    ) -> Result<BlockList, ReadError> {
+        let mut list = BlockList::default();
+        self.select(&self.index, table.tail.index.offset, low, high, &mut list)?;
+        if !self.format.is_partitioned() {
+            return Ok(list);
+        }
+        let partitions = list;
+        let (Some(first), Some(last)) = (partitions.blocks.first(), partitions.blocks.last()) else {
+            return Ok(partitions);
+        };
+        let start = first.handle.offset;
+        let bytes = table.source.read(storage, start..last.handle.end())?;
+        let tail = &table.tail;
+        let mut read = BlockReader { tail, checksums, decompressor: Decompressor::new(), buffer: Vec::new() };
+        let mut list = BlockList::default();
+        for partition in &partitions.blocks {
+            let contents = read.block(&bytes, start, partition.handle, "a partition of the index")?;
+            self.select(contents, partition.handle.offset, low, high, &mut list)?;
+        }
+        Ok(list)
+    }
+
+    fn select(
+        &self,
+        contents: &[u8],
+        base: u64,
+        low: &[u8],
+        high: Option<&[u8]>,
+        list: &mut BlockList,
+    ) -> Result<(), FormatError> {
+        let mut entries = IndexBlock::new(contents, base, self.format)?.seek(low)?;
+        // A partition's separator is that of its last block, so partitions may begin with blocks below `low`.
+        while let Some(entry) = entries.next()? {
+            let start = list.separators.len();
+            list.separators.extend_from_slice(entry.separator);
+            list.blocks.push(BlockRef { handle: entry.handle, separator: (start, list.separators.len()) });
+            if high.is_some_and(|high| entry.separator >= high) {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Cuts, verifies and uncompresses blocks of a table.
+#[derive(Debug)]
+pub(super) struct BlockReader<'t> {
+    pub(super) tail: &'t TableTail,
+    pub(super) checksums: bool,
+    pub(super) decompressor: Decompressor,
+    pub(super) buffer: Vec<u8>,
+}
+
+impl BlockReader<'_> {
+    /// The uncompressed contents of a block of which the stored bytes are at hand.
+    pub(super) fn block<'b>(
+        &'b mut self,
+        bytes: &'b [u8],
+        base: u64,
+        handle: BlockHandle,
+        what: &'static str,
+    ) -> Result<&'b [u8], FormatError> {
+        let stored = StoredBlock::cut(bytes, base, handle)?;
+        if self.checksums {
+            stored.verify(self.tail.footer.checksum, what)?;
+        }
+        let limit = uncompressed_limit(handle.size);
+        self.decompressor.contents(self.tail.footer.format_version, &stored, limit, &mut self.buffer)
+    }
+}
+
+/// The largest uncompressed size that is believed of a block.
+pub(super) fn uncompressed_limit(stored: u64) -> usize {
+    const ALWAYS: u64 = 64 << 20;
+    const NEVER: u64 = 2 << 30;
+    usize::try_from(stored.saturating_mul(1024).clamp(ALWAYS, NEVER)).unwrap_or(usize::MAX)
+}
+
+/// Tables that several splits read are opened once, and held until the last of these is done.
+#[derive(Debug, Default)]
+pub(super) struct OpenTables {
+    slots: Mutex<HashMap<FileId, Slot>>,
+}
+
+type Opened = Arc<OnceLock<Result<Arc<OpenTable>, ReadError>>>;
+
+#[derive(Debug, Default)]
+struct Slot {
+    splits: usize,
+    opened: Opened,
+}
+
+impl OpenTables {
+    /// Says that one more split will read a table.
+    pub(super) fn expect(&self, file: FileId) {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner).entry(file).or_default().splits += 1;
+    }
+
+    /// Opens a table, or waits until another thread has.
+    pub(super) fn open(
+        &self,
+        storage: &dyn Storage,
+        table: &ScanTable,
+        checksums: bool,
+    ) -> Result<Arc<OpenTable>, ReadError> {
+        let opened = {
+            let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(&slots.entry(table.file).or_default().opened)
+        };
+        opened.get_or_init(|| OpenTable::open(storage, table, checksums).map(Arc::new)).clone()
+    }
+
+    /// Says that a split is done with a table.
+    pub(super) fn done(&self, file: FileId) {
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(slot) = slots.get_mut(&file) {
+            slot.splits = slot.splits.saturating_sub(1);
+            if slot.splits == 0 {
+                slots.remove(&file);
+            }
+        }
+    }
+}

@@ -1,0 +1,352 @@
+//! Reads one split: all selected states of a handle over one range of composite keys.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use statescope_formats::rocksdb::compression::CompressionType;
+
+use super::feed::{Damage, Feed, FeedTable, Reading, share};
+use super::partial::{DamageRead, ScanPartial};
+use super::plan::{KeyRange, runs};
+use super::tables::{BlockList, OpenTables, ReadError, ScanTable};
+use super::{Handle, SpillFn, State};
+use crate::analyzers::analysis::{HandleKey, OperatorKeys, StateAccumulator, StateKey, TableFacts, TallyKey};
+use crate::lsm::{LiveScan, LiveSink, RangeTombstones, StoredTombstone};
+
+/// On-disk bytes of the largest state between two points at which the states of an operator meet.
+const BATCH_BYTES: u64 = 1 << 20;
+
+/// What all splits share.
+pub(super) struct Shared<'a> {
+    pub(super) reading: Reading<'a>,
+    pub(super) open: OpenTables,
+    pub(super) top: usize,
+    /// Set when there is no use in going on.
+    pub(super) stop: &'a AtomicBool,
+    /// On-disk bytes that were read.
+    pub(super) progress: &'a AtomicU64,
+    /// Where keys of timers go that do not fit into memory.
+    pub(super) spill: Option<SpillFn<'a>>,
+}
+
+/// A split.
+#[derive(Debug)]
+pub(super) struct Split {
+    pub(super) number: u32,
+    /// Index of the handle among those that are scanned.
+    pub(super) handle: usize,
+    pub(super) range: KeyRange,
+}
+
+/// Hands rows to an accumulator.
+struct Rows<'a, 'p>(&'a mut StateAccumulator<'p>);
+
+impl LiveSink for Rows<'_, '_> {
+    #[inline]
+    fn put(&mut self, key: &[u8], shared: usize, value: &[u8], table: u32) -> u64 {
+        self.0.put(key, shared, value, table)
+    }
+
+    fn begin(&mut self, key: &[u8], shared: usize) {
+        self.0.begin(key, shared);
+    }
+
+    fn part(&mut self, value: &[u8], _base: bool, table: u32) -> u64 {
+        self.0.part(value, table)
+    }
+
+    fn end(&mut self) {
+        // What of it is expired besides its parts has no place among the blocks.
+        self.0.end();
+    }
+
+    fn not_understood(&mut self, key: &[u8], shared: usize, table: u32) {
+        self.0.not_understood(key, shared, table);
+    }
+}
+
+/// What a split reads of a state.
+struct OpenState<'a> {
+    state: &'a State,
+    range: KeyRange,
+    tombstones: RangeTombstones,
+    runs: Vec<Feed<'a>>,
+}
+
+/// A state while it is analyzed.
+struct Reader<'a, 't> {
+    state: &'a State,
+    scan: LiveScan<'t, Feed<'a>>,
+    accumulator: StateAccumulator<'a>,
+}
+
+impl Split {
+    /// The tables of a state that the split reads.
+    pub(super) fn tables<'s>(&self, handle: &Handle, state: &'s State) -> Vec<(u32, &'s ScanTable)> {
+        let range = self.range_of(handle, state);
+        let (low, high) = (&range.low, range.high.as_deref());
+        let numbered = state.tables.iter().enumerate();
+        let numbered = numbered.filter_map(|(i, table)| Some((u32::try_from(i).ok()?, table)));
+        numbered.filter(|(_, table)| table.overlaps(low, high)).collect()
+    }
+
+    fn range_of(&self, handle: &Handle, state: &State) -> KeyRange {
+        if state.plan.divides_key_groups() {
+            self.range.clone()
+        } else {
+            self.range.of_whole_groups(handle.prefix)
+        }
+    }
+
+    /// Opens what it reads, state by state.
+    fn states<'a>(
+        &self,
+        shared: &Shared<'a>,
+        handle: &'a Handle,
+        damage: &mut Vec<(&'a State, Damage)>,
+        stops: &mut Stops,
+    ) -> Vec<OpenState<'a>> {
+        handle
+            .states
+            .iter()
+            .map(|state| {
+                let range = self.range_of(handle, state);
+                let (tombstones, runs) = self.open(shared, handle, state, &range, damage, stops);
+                OpenState { state, range, tombstones, runs }
+            })
+            .collect()
+    }
+
+    /// Says that its tables are not needed any more.
+    fn close(&self, shared: &Shared<'_>, handle: &Handle) {
+        for state in &handle.states {
+            for (_, table) in self.tables(handle, state) {
+                shared.open.done(table.file);
+            }
+        }
+    }
+
+    /// Hands the live rows of each state to a sink of its own. Returns what could not be read.
+    pub(super) fn rows<'a, S: LiveSink>(
+        &self,
+        shared: &Shared<'a>,
+        handle: &'a Handle,
+        sink: &dyn Fn(&'a Handle, &'a State) -> S,
+        done: &dyn Fn(S),
+    ) -> Vec<Damage> {
+        let mut damage = Vec::new();
+        for open in self.states(shared, handle, &mut damage, &mut Stops::default()) {
+            let mut sink = sink(handle, open.state);
+            let mut scan = LiveScan::new(open.runs, &open.range.low, &open.tombstones);
+            scan.run(open.range.high.as_deref(), &mut sink);
+            damage.extend(
+                scan.finish().into_iter().flat_map(|feed| feed.damage).map(|found| (open.state, found)),
+            );
+            done(sink);
+        }
+        self.close(shared, handle);
+        damage.into_iter().map(|(_, found)| found).collect()
+    }
+
+    /// Analyzes it. None if it was stopped.
+    pub(super) fn analyze<'a>(&self, shared: &Shared<'a>, handle: &'a Handle) -> Option<ScanPartial> {
+        let mut partial = ScanPartial { done: BTreeSet::from([self.number]), ..ScanPartial::default() };
+        let mut damage = Vec::new();
+        let mut stops = Stops::default();
+        let mut open = self.states(shared, handle, &mut damage, &mut stops);
+        let counting = handle.states.iter().filter(|state| state.plan.counts_keys()).count();
+        let mut readers: Vec<Reader<'_, '_>> = open
+            .iter_mut()
+            .map(|OpenState { state, range, tombstones, runs }| {
+                let state = *state;
+                let mut accumulator = StateAccumulator::new(&state.plan, Arc::clone(&state.facts));
+                if counting > 1 {
+                    accumulator = accumulator.with_key_totals();
+                }
+                if let Some(spill) = shared.spill.filter(|_| !state.plan.divides_key_groups()) {
+                    accumulator = accumulator.with_spill(spill());
+                }
+                Reader {
+                    state,
+                    scan: LiveScan::new(std::mem::take(runs), &range.low, tombstones),
+                    accumulator,
+                }
+            })
+            .collect();
+
+        let mut operator = (counting > 1).then(|| OperatorKeys::new(shared.top));
+        let stops = if counting > 1 { stops.keys } else { Vec::new() };
+        for stop in stops.iter().map(Some).chain([None]) {
+            if shared.stop.load(Ordering::Relaxed) {
+                return None;
+            }
+            for reader in &mut readers {
+                let end = match stop {
+                    // Timers are not in the order of keys: they are read at the end.
+                    Some(_) if !reader.state.plan.divides_key_groups() => continue,
+                    Some(stop) => Some(stop.clone()),
+                    None => self.range_of(handle, reader.state).high,
+                };
+                reader.scan.run(end.as_deref(), &mut Rows(&mut reader.accumulator));
+            }
+            if let Some(operator) = &mut operator {
+                let mut states: Vec<_> = readers.iter_mut().map(|reader| &mut reader.accumulator).collect();
+                operator.end_batch(&mut states);
+            }
+        }
+        for reader in readers {
+            let key = state_key(handle, reader.state);
+            partial.analysis.add_state(key, reader.accumulator.finish());
+            for feed in reader.scan.finish() {
+                self.count(handle, reader.state, feed, &mut partial);
+            }
+        }
+        if let Some(operator) = operator {
+            let key = HandleKey { operator: handle.operator_number, handle: handle.number };
+            partial.analysis.add_operator(key, operator.finish());
+        }
+        for (state, found) in damage {
+            add_damage(handle, state, &found, &mut partial);
+        }
+        self.close(shared, handle);
+        shared.progress.fetch_add(partial.bytes, Ordering::Relaxed);
+        Some(partial)
+    }
+
+    /// Opens what the split reads of a state.
+    fn open<'a>(
+        &self,
+        shared: &Shared<'a>,
+        handle: &Handle,
+        state: &'a State,
+        range: &KeyRange,
+        damage: &mut Vec<(&'a State, Damage)>,
+        stops: &mut Stops,
+    ) -> (RangeTombstones, Vec<Feed<'a>>) {
+        let Reading { storage, checksums, .. } = shared.reading;
+        let (low, high) = (&range.low, range.high.as_deref());
+        let mut opened = BTreeMap::new();
+        let mut readable = Vec::new();
+        for (index, table) in self.tables(handle, state) {
+            let lists = shared.open.open(storage, table, checksums).and_then(|open| {
+                let blocks = open.blocks(storage, table, low, high, checksums)?;
+                Ok((open, blocks))
+            });
+            match lists {
+                Ok((open, blocks)) => {
+                    stops.offer(&blocks);
+                    readable.push((index, table));
+                    opened.insert(index, (table, open, blocks));
+                }
+                Err(error) => {
+                    let (offset, bytes) = (table.tail.index.offset, table.size);
+                    damage.push((state, Damage { table: index, offset, bytes, blocks: 0, error }));
+                }
+            }
+        }
+        let stored = opened.values().flat_map(|(table, open, _)| {
+            open.range_tombstones.iter().map(|tombstone| StoredTombstone {
+                start: &tombstone.start,
+                end: &tombstone.end,
+                sequence: tombstone.sequence,
+                smallest: &table.bounds.smallest,
+                largest: &table.bounds.largest,
+            })
+        });
+        let tombstones = RangeTombstones::new(stored);
+        let feeds = runs(&readable).into_iter().map(|run| {
+            let tables = run.iter().filter_map(|index| {
+                let (table, open, blocks) = opened.remove(index)?;
+                Some(FeedTable { index: *index, table, open, blocks })
+            });
+            Feed::new(shared.reading, tables.collect())
+        });
+        (tombstones, feeds.collect())
+    }
+
+    /// Counts what a feed has read.
+    fn count(&self, handle: &Handle, state: &State, feed: Feed<'_>, partial: &mut ScanPartial) {
+        for ((index, compression), tally) in &feed.tallies {
+            let Some(table) = state.tables.get(*index as usize) else { continue };
+            let mut tally = *tally;
+            if let Some(data) = table.data_bytes() {
+                tally.index_bytes = share(table.index_bytes(), tally.stored_bytes, data);
+            }
+            partial.bytes = partial.bytes.saturating_add(tally.stored_bytes);
+            let read = partial.tables.entry((handle.number, state.table_number(*index))).or_default();
+            read.entries = read.entries.saturating_add(tally.entries());
+            read.stored_bytes = read.stored_bytes.saturating_add(tally.stored_bytes);
+            partial.analysis.add_tally(tally_key(handle, state, table, *compression), &tally);
+        }
+        for found in &feed.damage {
+            add_damage(handle, state, found, partial);
+        }
+    }
+}
+
+pub(super) fn state_key(handle: &Handle, state: &State) -> StateKey {
+    StateKey { operator: handle.operator_number, handle: handle.number, state: state.name.clone() }
+}
+
+pub(super) fn tally_key(
+    handle: &Handle,
+    state: &State,
+    table: &ScanTable,
+    compression: CompressionType,
+) -> TallyKey {
+    TallyKey { state: state_key(handle, state), level: table.level, compression: compression.to_string() }
+}
+
+fn add_damage(handle: &Handle, state: &State, found: &Damage, partial: &mut ScanPartial) {
+    let (message, at) = match &found.error {
+        ReadError::Storage(error) => (error.to_string(), found.offset),
+        ReadError::Format(error) => (error.to_string(), error.offset()),
+    };
+    let key = (handle.number, state.table_number(found.table), found.offset);
+    partial.damage.insert(key, DamageRead { message, at, bytes: found.bytes, blocks: found.blocks });
+}
+
+/// Where the states of an operator meet: keys at which about as many bytes of its largest tables lie between.
+#[derive(Debug, Default)]
+struct Stops {
+    /// Of the tables that are read, the largest part.
+    largest: u64,
+    keys: Vec<Vec<u8>>,
+}
+
+impl Stops {
+    fn offer(&mut self, blocks: &BlockList) {
+        let bytes: u64 = blocks.blocks.iter().map(|block| block.handle.size).sum();
+        if bytes <= self.largest {
+            return;
+        }
+        self.largest = bytes;
+        self.keys.clear();
+        let mut since = 0;
+        for (index, block) in blocks.blocks.iter().enumerate() {
+            since += block.handle.size;
+            if since >= BATCH_BYTES {
+                since = 0;
+                self.keys.push(blocks.separator(index).to_vec());
+            }
+        }
+    }
+}
+
+/// What is known of a table that rows name.
+pub(super) fn facts(tables: &[ScanTable]) -> Arc<[TableFacts]> {
+    tables
+        .iter()
+        .map(|table| {
+            let properties = table.tail.properties.as_ref();
+            let times = properties.map(|p| (p.file_creation_time, p.creation_time));
+            let (file, oldest) = times.unwrap_or((None, None));
+            TableFacts {
+                number: table.number,
+                level: table.level,
+                creation_time: file.filter(|&t| t > 0).or(oldest).unwrap_or(0),
+            }
+        })
+        .collect()
+}
