@@ -2,7 +2,7 @@
 //!
 //! A scan reads every row of the live view once and pushes it into the [`StateAccumulator`] of its state; what lies in
 //! the files it counts in a [`PhysicalTally`]. Both are per split, merge to an [`AnalysisPartial`] in any order, and
-//! [`finish`] turns that into an [`Analysis`].
+//! [`finish()`] turns that into an [`Analysis`].
 
 mod accumulator;
 mod ages;
