@@ -8,6 +8,9 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::print_stdout, missing_docs)]
 
 #[cfg(feature = "rocksdb")]
+#[path = "support/snapshot.rs"]
+mod snapshot;
+#[cfg(feature = "rocksdb")]
 #[path = "support/synthetic.rs"]
 mod synthetic;
 
