@@ -10,7 +10,7 @@ use statescope_formats::rocksdb::data_block::EntryFault;
 use statescope_formats::rocksdb::handle::BLOCK_TRAILER_LEN;
 
 use super::recompress::put_varint32;
-use super::tables::{BlockList, OpenTable, ReadError, ScanTable, uncompressed_limit};
+use super::tables::{BlockList, OpenTable, ReadError, ScanTable, check_size, uncompressed_limit};
 use crate::analyzers::analysis::PhysicalTally;
 use crate::lsm::{BlockUse, Blocks};
 use crate::storage::Storage;
@@ -115,6 +115,7 @@ impl<'s> Feed<'s> {
         handle: statescope_formats::rocksdb::handle::BlockHandle,
     ) -> Result<(), ReadError> {
         let Some(current) = &self.current else { return Ok(()) };
+        check_size(handle)?;
         let chunk_end = self.chunk_at.saturating_add(self.chunk.len() as u64);
         if handle.offset < self.chunk_at || handle.end() > chunk_end {
             let end = chunk_end_of(&current.table.blocks, at, self.reading.chunk);

@@ -59,15 +59,15 @@ impl Scan<'_> {
                         damaged: false,
                         inside: false,
                     });
-                    entry.read.entries += read.entries;
-                    entry.read.stored_bytes += read.stored_bytes;
+                    entry.read.entries = entry.read.entries.saturating_add(read.entries);
+                    entry.read.stored_bytes = entry.read.stored_bytes.saturating_add(read.stored_bytes);
                     entry.damaged |= damaged;
                     entry.inside |= inside;
                 }
             }
         }
         for seen in seen.values() {
-            let (key, tally) = seen.rest(sum);
+            let (key, tally) = seen.rest();
             analysis.add_tally(key, &tally);
         }
         self.missing(&mut analysis, &mut findings);
@@ -137,7 +137,7 @@ impl Scan<'_> {
             }
             if places.len() > PLACES_TOLD {
                 let (count, bytes) = hidden.entry(table.file).or_default();
-                (*count, *bytes) = (*count + 1, *bytes + damage.bytes);
+                (*count, *bytes) = (*count + 1, bytes.saturating_add(damage.bytes));
                 continue;
             }
             let what = match damage.blocks {
@@ -193,8 +193,7 @@ fn is_inside(handle: &Handle, table: &ScanTable) -> bool {
 
 impl Seen<'_> {
     /// What of the file was not in any split: counted once, for the first handle that names it.
-    fn rest(&self, sum: &ScanPartial) -> (TallyKey, PhysicalTally) {
-        let _ = sum;
+    fn rest(&self) -> (TallyKey, PhysicalTally) {
         let table = self.table;
         let name = table.tail.properties.as_ref().and_then(|p| p.compression.as_deref());
         let compression = (0..=7u8)

@@ -4,13 +4,14 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use statescope_formats::Error as FormatError;
+use bytes::Bytes;
 use statescope_formats::rocksdb::block::StoredBlock;
 use statescope_formats::rocksdb::compression::Decompressor;
 use statescope_formats::rocksdb::handle::BlockHandle;
 use statescope_formats::rocksdb::index::{IndexBlock, IndexFormat};
 use statescope_formats::rocksdb::range_del::RangeTombstone;
 use statescope_formats::rocksdb::tail::TableTail;
+use statescope_formats::{Error as FormatError, ErrorKind};
 
 use crate::model::{FileId, TableBounds};
 use crate::readers::source::Source;
@@ -123,17 +124,19 @@ impl BlockList {
 }
 
 impl OpenTable {
-    /// Reads what describes a table's data: index, dictionary and range tombstones, in one request.
+    /// Reads what describes a table's data: index, dictionary and range tombstones.
     fn open(storage: &dyn Storage, table: &ScanTable, checksums: bool) -> Result<Self, ReadError> {
         let tail = &table.tail;
         let format = IndexFormat::of(tail)?;
         let wanted = [Some(tail.index), tail.compression_dict(), tail.range_del()];
-        let wanted = wanted.into_iter().flatten();
-        let start = wanted.clone().map(|handle| handle.offset).min().unwrap_or(0);
-        let end = wanted.map(BlockHandle::end).max().unwrap_or(0);
-        let bytes = table.source.read(storage, start..end)?;
+        let wanted: Vec<BlockHandle> = wanted.into_iter().flatten().collect();
+        let stored = read_blocks(storage, table, &wanted)?;
         let mut read = BlockReader { tail, checksums, decompressor: Decompressor::new(), buffer: Vec::new() };
-        let mut contents = |handle| read.block(&bytes, start, handle, "a block").map(<[u8]>::to_vec);
+        let mut contents = |handle: BlockHandle| {
+            let at = wanted.iter().position(|wanted| *wanted == handle);
+            let (start, bytes) = at.and_then(|at| stored.get(at)).cloned().unwrap_or_default();
+            read.block(&bytes, start, handle, "a block").map(<[u8]>::to_vec)
+        };
         let index = contents(tail.index)?;
         let dictionary = tail.compression_dict().map(&mut contents).transpose()?;
         let range_tombstones = match tail.range_del() {
@@ -160,17 +163,14 @@ impl OpenTable {
             return Ok(list);
         }
         let partitions = list;
-        let (Some(first), Some(last)) = (partitions.blocks.first(), partitions.blocks.last()) else {
-            return Ok(partitions);
-        };
-        let start = first.handle.offset;
-        let bytes = table.source.read(storage, start..last.handle.end())?;
+        let handles: Vec<BlockHandle> = partitions.blocks.iter().map(|partition| partition.handle).collect();
+        let stored = read_blocks(storage, table, &handles)?;
         let tail = &table.tail;
         let mut read = BlockReader { tail, checksums, decompressor: Decompressor::new(), buffer: Vec::new() };
         let mut list = BlockList::default();
-        for partition in &partitions.blocks {
-            let contents = read.block(&bytes, start, partition.handle, "a partition of the index")?;
-            self.select(contents, partition.handle.offset, low, high, &mut list)?;
+        for (handle, (start, bytes)) in handles.into_iter().zip(&stored) {
+            let contents = read.block(bytes, *start, handle, "a partition of the index")?;
+            self.select(contents, handle.offset, low, high, &mut list)?;
         }
         Ok(list)
     }
@@ -196,6 +196,44 @@ impl OpenTable {
         Ok(())
     }
 }
+
+/// Bytes between blocks that are read rather than asked for apart.
+const GAP: u64 = 64 << 10;
+
+/// Reads stored blocks: in one request, if they lie together, as RocksDB writes them; else each in its own, so that
+/// no more is read than the blocks have. Each comes with the offset at which its bytes begin.
+fn read_blocks(
+    storage: &dyn Storage,
+    table: &ScanTable,
+    handles: &[BlockHandle],
+) -> Result<Vec<(u64, Bytes)>, ReadError> {
+    handles.iter().try_for_each(|handle| check_size(*handle))?;
+    let start = handles.iter().map(|handle| handle.offset).min().unwrap_or(0);
+    let end = handles.iter().map(|handle| handle.end()).max().unwrap_or(0);
+    let sizes = handles.iter().map(|handle| handle.end() - handle.offset);
+    let wanted = sizes.fold(0, u64::saturating_add);
+    if end - start <= wanted.saturating_add(GAP) {
+        let bytes = if handles.is_empty() { Bytes::new() } else { table.source.read(storage, start..end)? };
+        return Ok(handles.iter().map(|_| (start, bytes.clone())).collect());
+    }
+    let each = handles.iter().map(|handle| {
+        let bytes = table.source.read(storage, handle.offset..handle.end())?;
+        Ok((handle.offset, bytes))
+    });
+    each.collect()
+}
+
+/// Refuses a block that is larger than any that is uncompressed, before it is read.
+pub(super) fn check_size(handle: BlockHandle) -> Result<(), FormatError> {
+    if handle.size <= LARGEST_BLOCK {
+        return Ok(());
+    }
+    let kind = ErrorKind::LimitExceeded { what: "size of a block", limit: LARGEST_BLOCK };
+    Err(FormatError::new(kind, handle.offset))
+}
+
+/// The largest block that is believed in.
+const LARGEST_BLOCK: u64 = 2 << 30;
 
 /// Cuts, verifies and uncompresses blocks of a table.
 #[derive(Debug)]
@@ -227,8 +265,7 @@ impl BlockReader<'_> {
 /// The largest uncompressed size that is believed of a block.
 pub(super) fn uncompressed_limit(stored: u64) -> usize {
     const ALWAYS: u64 = 64 << 20;
-    const NEVER: u64 = 2 << 30;
-    usize::try_from(stored.saturating_mul(1024).clamp(ALWAYS, NEVER)).unwrap_or(usize::MAX)
+    usize::try_from(stored.saturating_mul(1024).clamp(ALWAYS, LARGEST_BLOCK)).unwrap_or(usize::MAX)
 }
 
 /// Tables that several splits read are opened once, and held until the last of these is done.
