@@ -2,12 +2,12 @@
 
 use std::cmp::Ordering;
 
-use statescope_formats::rocksdb::data_block::{Next, common_prefix};
+use statescope_formats::rocksdb::data_block::{EntryCursor, Next, common_prefix};
 use statescope_formats::rocksdb::internal_key::ValueType;
 
+use super::front::{Front, Heads};
 use super::range_del::RangeTombstones;
-use super::run::{BlockUse, Blocks, Run, Step, value_type};
-use super::tournament::{Heads, Tournament};
+use super::run::{BlockUse, Blocks, Run, Step, trailer, value_type};
 
 /// Takes live rows in ascending order of their keys.
 ///
@@ -35,14 +35,12 @@ pub trait LiveSink {
 #[derive(Debug)]
 pub struct LiveScan<'t, B> {
     runs: Vec<Run<B>>,
-    /// The key to stop before. It takes part in the tournament behind the runs.
+    /// The key to stop before. It takes part behind the runs.
     stop: Option<Vec<u8>>,
-    tournament: Tournament,
+    front: Front,
     state: State<'t>,
-    /// How many entries came from the winner in a row.
-    wins: u32,
-    /// The last key that came out, if it is longer than the tournament counts.
-    last: Vec<u8>,
+    /// The run that the last entry came from, and how many did in a row.
+    streak: (usize, u32),
     started: bool,
 }
 
@@ -55,6 +53,8 @@ struct State<'t> {
     since_row: Option<usize>,
     /// Whether the next key is another one, however much it shares with what came out last.
     fresh: bool,
+    /// Whether a value of another key is a row, and nothing else is to be done.
+    plain: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,8 +67,6 @@ enum Row {
     Merging,
 }
 
-/// Keys that are longer than the tournament counts.
-const LONG: usize = 0xfffe;
 /// How often the winner must win in a row for it to be worth asking whether its whole block wins.
 const STREAK: u32 = 16;
 
@@ -87,31 +85,31 @@ impl<B> HeadsOf<'_, B> {
 }
 
 impl<B: Blocks> Heads for HeadsOf<'_, B> {
-    #[inline]
-    fn window(&self, run: usize, from: usize) -> u64 {
+    fn pair(&self, run: usize, from: usize) -> u16 {
         match self.runs.get(run) {
-            Some(run) => run.cursor.window(from),
+            Some(run) => run.cursor.pair(from),
             None => {
-                let mut bytes = [0; 8];
-                let rest = self.stop.and_then(|stop| stop.get(from..)).unwrap_or_default();
-                bytes.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
-                u64::from_be_bytes(bytes)
+                let byte = |at| self.stop.and_then(|stop| stop.get(at)).copied().unwrap_or_default();
+                u16::from_be_bytes([byte(from), byte(from + 1)])
             }
         }
     }
 
-    fn key_len(&self, run: usize) -> usize {
-        self.key(run).len()
-    }
-
     fn compare(&self, a: usize, b: usize, shared: usize) -> (Ordering, usize) {
+        if let (Some(x), Some(y)) = (self.runs.get(a), self.runs.get(b))
+            && let Some(result) = x.cursor.compare_near(&y.cursor, shared)
+        {
+            return result;
+        }
         let rest = |run| self.key(run).get(shared..).unwrap_or_default();
         let (x, y) = (rest(a), rest(b));
         let common = common_prefix(x, y);
         let order = x.get(common).cmp(&y.get(common)).then_with(|| {
             // Newest first; the stop comes before all versions of its key.
             match (self.runs.get(a), self.runs.get(b)) {
-                (Some(x), Some(y)) => y.trailer().cmp(&x.trailer()).then(a.cmp(&b)),
+                (Some(x), Some(y)) => {
+                    trailer(&y.cursor, &y.blocks).cmp(&trailer(&x.cursor, &x.blocks)).then(a.cmp(&b))
+                }
                 (x, y) => x.is_some().cmp(&y.is_some()),
             }
         });
@@ -126,32 +124,69 @@ impl<'t, B: Blocks> LiveScan<'t, B> {
         let mut runs: Vec<_> = runs.into_iter().map(Run::new).collect();
         for run in &mut runs {
             let mut step = run.start();
-            while matches!(step, Step::To(..)) && run.cursor.user_key() < low {
+            while matches!(step, Step::To(_)) && run.cursor.user_key() < low {
                 run.block.before += run.raw_len();
                 step = run.step();
             }
         }
-        let tournament = Tournament::new(runs.len() + 1);
-        let state = State { tombstones, row: Row::Complete, since_row: Some(0), fresh: true };
-        Self { runs, stop: None, tournament, state, wins: 0, last: Vec::new(), started: false }
+        let front = Front::new(runs.len() + 1);
+        let state = State { tombstones, row: Row::Complete, since_row: Some(0), fresh: true, plain: false };
+        Self { runs, stop: None, front, state, streak: (0, 0), started: false }
     }
 
     /// Hands out rows up to the first that is not smaller than `stop`, or to the end. May be called
     /// again with a greater stop.
     pub fn run(&mut self, stop: Option<&[u8]>, sink: &mut impl LiveSink) {
-        if self.started {
-            self.resume(stop);
-        } else {
-            self.begin(stop);
-        }
-        while let Some(winner) = self.tournament.winner() {
-            if winner >= self.runs.len() {
-                break;
+        let old = std::mem::replace(&mut self.stop, stop.map(<[u8]>::to_vec)).unwrap_or_default();
+        let Self { runs, stop, front, .. } = self;
+        let heads = HeadsOf { runs, stop: stop.as_deref() };
+        let at = runs.len();
+        if !self.started {
+            for (number, run) in runs.iter().enumerate().filter(|(_, run)| run.alive) {
+                front.place(number, 0, run.cursor.pair(0));
             }
-            self.winner(winner, sink);
         }
+        match heads.stop {
+            Some(stop) => {
+                let shared = common_prefix(&old, stop);
+                front.place(at, shared, heads.pair(at, shared));
+            }
+            None => front.end(at),
+        }
+        self.started = true;
+        self.rows(sink);
         // A row does not go beyond its key, and the stop lies between keys.
         self.state.leave(Row::Complete, sink);
+    }
+
+    fn rows(&mut self, sink: &mut impl LiveSink) {
+        loop {
+            let Self { runs, stop, front, state, streak, .. } = self;
+            let heads = HeadsOf { runs, stop: stop.as_deref() };
+            let Some((winner, shared)) = front.next(&heads) else { return };
+            *streak = if streak.0 == winner { (winner, streak.1 + 1) } else { (winner, 0) };
+            if streak.1 >= STREAK {
+                streak.1 = 0;
+                if heads.owns_block(winner) {
+                    self.drain(winner, shared, sink);
+                    continue;
+                }
+            }
+            let Some(run) = runs.get_mut(winner) else {
+                // The stop. From here on, what is shared is relative to it.
+                state.since_row = Some(state.since_row.map_or(shared, |since| since.min(shared)));
+                (state.fresh, state.plain) = (true, false);
+                return;
+            };
+            let Run { blocks, cursor, block, near, .. } = &mut *run;
+            let (blocks, entries) = (&*blocks, blocks.entries());
+            state.entry(At { blocks, entries, cursor, block, near }, shared, sink);
+            match cursor.next(entries) {
+                Next::Key(shared) => front.place(winner, shared, cursor.pair(shared)),
+                Next::Same => front.place(winner, cursor.user_key_len(), 0),
+                Next::End | Next::Fault => self.next_block(winner),
+            }
+        }
     }
 
     /// Ends the scan: tells the runs what was left over.
@@ -160,171 +195,97 @@ impl<'t, B: Blocks> LiveScan<'t, B> {
         self.runs.into_iter().map(|run| run.blocks).collect()
     }
 
-    /// Codes all heads: no key came out yet.
-    fn begin(&mut self, stop: Option<&[u8]>) {
-        self.started = true;
-        self.stop = stop.map(<[u8]>::to_vec);
-        let Self { runs, stop, tournament, .. } = self;
-        let heads = HeadsOf { runs, stop: stop.as_deref() };
-        for run in 0..=heads.runs.len() {
-            if heads.runs.get(run).map_or(stop.is_some(), |run| run.alive) {
-                tournament.place(&heads, run, 0);
-            } else {
-                tournament.remove(run);
-            }
+    /// Deals with all that is left of the winner's block, without any comparison between runs.
+    #[inline(never)]
+    fn drain(&mut self, winner: usize, shared: usize, sink: &mut impl LiveSink) {
+        let Self { runs, stop, front, state, .. } = self;
+        if let Some(run) = runs.get_mut(winner) {
+            state.drain(run, shared, sink);
         }
-        tournament.rebuild(&heads);
+        front.came_out(&HeadsOf { runs, stop: stop.as_deref() }, winner);
+        self.next_block(winner);
     }
 
-    /// Puts another stop in place of the one that was reached.
-    fn resume(&mut self, stop: Option<&[u8]>) {
-        let old = std::mem::replace(&mut self.stop, stop.map(<[u8]>::to_vec)).unwrap_or_default();
-        let Self { runs, stop, tournament, state, last, .. } = self;
-        let at = runs.len();
-        if tournament.winner() != Some(at) {
-            return;
-        }
-        // The old stop came out: from here on, codes are relative to it. The last key comes before it, and
-        // the next one behind, so that what the outer two share is the least that each shares with it.
-        let mut shared = tournament.shared(at);
-        if shared >= LONG {
-            shared = common_prefix(last, &old);
-        }
-        state.since_row = Some(state.since_row.map_or(shared, |since| since.min(shared)));
-        state.fresh = true;
-        last.clear();
-        if old.len() >= LONG {
-            last.extend_from_slice(&old);
-        }
-        let heads = HeadsOf { runs, stop: stop.as_deref() };
-        if let Some(stop) = &*stop {
-            tournament.place(&heads, at, common_prefix(&old, stop));
-        } else {
-            tournament.remove(at);
-        }
-        tournament.replay(&heads, at);
-        self.wins = 0;
-    }
-
-    /// Deals with the head of a run that comes next, and perhaps with those behind it.
-    #[inline]
-    fn winner(&mut self, winner: usize, sink: &mut impl LiveSink) {
-        let mut shared = self.tournament.shared(winner);
+    #[inline(never)]
+    fn next_block(&mut self, winner: usize) {
         let Some(run) = self.runs.get_mut(winner) else { return };
-        if shared >= LONG {
-            shared = common_prefix(&self.last, run.cursor.user_key());
-        }
-        let worthwhile = self.wins % STREAK == STREAK - 1;
-        if worthwhile && self.owns_block(winner) {
-            self.drain(winner, shared, sink);
-            return;
-        }
-        let Some(run) = self.runs.get_mut(winner) else { return };
-        self.state.entry(run, shared, sink);
-        if run.cursor.user_key_len() >= LONG {
-            self.last.clear();
-            self.last.extend_from_slice(run.cursor.user_key());
-        }
-        let step = run.step();
-        self.stepped(winner, step);
-    }
-
-    /// After a step of the winner: plays its games.
-    #[inline]
-    fn stepped(&mut self, winner: usize, step: Step) {
-        let Self { runs, stop, tournament, .. } = self;
-        let heads = HeadsOf { runs, stop: stop.as_deref() };
-        match step {
-            Step::To(shared, entered) => {
-                tournament.place(&heads, winner, shared);
-                // A block that was just entered is asked for at once.
-                self.wins = if entered { STREAK - 1 } else { self.wins + 1 };
+        match run.next_block() {
+            Step::To(shared) => {
+                self.front.place(winner, shared, run.cursor.pair(shared));
+                // Whether the block is the winner's own is asked at once.
+                self.streak = (winner, STREAK - 1);
             }
-            Step::End => tournament.remove(winner),
-        }
-        tournament.replay(&heads, winner);
-        if tournament.winner() != Some(winner) {
-            self.wins = 0;
+            Step::End => self.front.end(winner),
         }
     }
+}
 
-    /// Whether all of the winner's block comes before everything else.
+impl<B: Blocks> HeadsOf<'_, B> {
+    /// Whether all of the block of the run that comes next comes before everything else.
     fn owns_block(&self, winner: usize) -> bool {
         let Some(run) = self.runs.get(winner) else { return false };
         let separator = run.blocks.separator();
-        let heads = HeadsOf { runs: &self.runs, stop: self.stop.as_deref() };
-        self.tournament.rivals(winner).all(|rival| separator < heads.key(rival))
+        let runs = self.runs.iter().enumerate().filter(|(rival, run)| *rival != winner && run.alive);
+        runs.map(|(_, run)| run.cursor.user_key()).chain(self.stop).all(|rival| separator < rival)
     }
+}
 
-    /// Deals with all that is left of the winner's block, without any comparison between runs.
-    fn drain(&mut self, winner: usize, shared: usize, sink: &mut impl LiveSink) {
-        let Some(run) = self.runs.get_mut(winner) else { return };
-        self.state.drain(run, shared, sink);
-        // The rivals' codes are relative to the key that came out before the block.
-        let rivals: Vec<usize> = self.tournament.rivals(winner).collect();
-        let heads = HeadsOf { runs: &self.runs, stop: self.stop.as_deref() };
-        for rival in rivals {
-            let shared = common_prefix(heads.key(winner), heads.key(rival));
-            self.tournament.place(&heads, rival, shared);
-        }
-        let Some(run) = self.runs.get_mut(winner) else { return };
-        if run.cursor.user_key_len() >= LONG {
-            self.last.clear();
-            self.last.extend_from_slice(run.cursor.user_key());
-        }
-        let step = run.next_block();
-        self.stepped(winner, step);
-    }
+/// An entry, and what is counted of its block.
+struct At<'a, B> {
+    blocks: &'a B,
+    entries: &'a [u8],
+    cursor: &'a EntryCursor,
+    block: &'a mut BlockUse,
+    near: &'a mut usize,
 }
 
 impl State<'_> {
     /// The entry that a run is at, and all behind it in its block.
     fn drain<B: Blocks>(&mut self, run: &mut Run<B>, shared: usize, sink: &mut impl LiveSink) {
         let mut shared = shared;
+        let Run { blocks, cursor, block, near, .. } = run;
+        let (blocks, entries) = (&*blocks, blocks.entries());
         loop {
-            self.entry(run, shared, sink);
-            shared = match run.cursor.next(run.blocks.entries()) {
+            self.entry(At { blocks, entries, cursor, block, near }, shared, sink);
+            shared = match cursor.next(entries) {
                 Next::Key(shared) => shared,
-                Next::Same => run.cursor.user_key_len(),
+                Next::Same => cursor.user_key_len(),
                 Next::End | Next::Fault => return,
             };
         }
     }
 
     /// The entry that a run is at, which shares so many bytes with the last key.
-    #[inline]
-    fn entry<B: Blocks>(&mut self, run: &mut Run<B>, shared: usize, sink: &mut impl LiveSink) {
-        let key_len = run.cursor.user_key_len();
-        let value_len = run.cursor.value_len();
-        run.block.entries += 1;
-        run.block.key_bytes += key_len as u64;
-        run.block.value_bytes += value_len as u64;
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "part of the innermost loops")]
+    fn entry<B: Blocks>(&mut self, at: At<'_, B>, shared: usize, sink: &mut impl LiveSink) {
+        let At { blocks, entries, cursor, .. } = at;
+        let key = cursor.user_key();
+        let value = cursor.value(entries);
         // A key that shares all its bytes with the smaller or equal one before it is that key.
-        let is_new = shared < key_len || self.fresh;
-        let is_value = run.cursor.trailer() & 0xff == ValueType::Value as u64;
-        if is_new && is_value && self.row != Row::Merging && self.tombstones.is_empty() {
-            let shared = self.since_row.map_or(shared, |since| since.min(shared));
-            let value = run.cursor.value(run.blocks.entries());
-            run.block.expired_bytes += sink.put(run.cursor.user_key(), shared, value, run.blocks.table());
-            self.since_row = None;
-            self.row = Row::Complete;
-            self.fresh = false;
+        if self.plain && shared < key.len() && cursor.trailer() & 0xff == ValueType::Value as u64 {
+            let expired = sink.put(key, shared, value, blocks.table());
+            let block = at.block;
+            block.entries += 1;
+            block.key_bytes += key.len() as u64;
+            block.value_bytes += value.len() as u64;
+            block.expired_bytes += expired;
         } else {
-            self.unusual(run, shared, is_new, sink);
+            self.unusual(at, shared, sink);
         }
     }
 
     #[inline(never)]
-    fn unusual<B: Blocks>(
-        &mut self,
-        run: &mut Run<B>,
-        shared: usize,
-        is_new: bool,
-        sink: &mut impl LiveSink,
-    ) {
-        let (raw, trailer) = (run.raw_len(), run.trailer());
+    fn unusual<B: Blocks>(&mut self, at: At<'_, B>, shared: usize, sink: &mut impl LiveSink) {
+        let At { blocks, cursor, block, near, entries } = at;
+        let (key, value) = (cursor.user_key(), cursor.value(entries));
+        block.entries += 1;
+        block.key_bytes += key.len() as u64;
+        block.value_bytes += value.len() as u64;
+        let raw = (key.len() + value.len()) as u64;
+        let trailer = trailer(cursor, blocks);
         let kind = value_type(trailer);
-        let Run { blocks, cursor, block, near, .. } = run;
+        let is_new = shared < key.len() || self.fresh;
         if is_new {
             self.leave(Row::Complete, sink);
             self.fresh = false;
@@ -361,27 +322,26 @@ impl State<'_> {
                 block.dead_bytes += raw;
                 block.deleted += 1;
             }
-            _ if self.tombstones.covers(near, cursor.user_key(), trailer >> 8) => {
+            _ if self.tombstones.covers(near, key, trailer >> 8) => {
                 block.dead_bytes += raw;
                 block.deleted += 1;
                 self.leave(Row::Deleted, sink);
             }
-            _ => self.live(blocks, cursor, block, kind, is_new, sink),
+            _ => self.live((key, value, blocks.table()), block, kind, is_new, sink),
         }
+        self.plain = self.since_row.is_none() && self.row != Row::Merging && self.tombstones.is_empty();
     }
 
-    /// A value or operand that is part of a live row.
-    fn live<B: Blocks>(
+    /// A value or operand that is part of a live row, with its key and table.
+    fn live(
         &mut self,
-        blocks: &B,
-        cursor: &statescope_formats::rocksdb::data_block::EntryCursor,
+        (key, value, table): (&[u8], &[u8], u32),
         block: &mut BlockUse,
         kind: Option<ValueType>,
         is_new: bool,
         sink: &mut impl LiveSink,
     ) {
         let shared = self.since_row.unwrap_or_default();
-        let value = cursor.value(blocks.entries());
         let plain = match kind {
             // The sequence number that it would like to have follows the value.
             Some(ValueType::ValuePreferredSeqno) => {
@@ -392,23 +352,23 @@ impl State<'_> {
         match kind {
             Some(ValueType::Merge) => {
                 if is_new {
-                    sink.begin(cursor.user_key(), shared);
+                    sink.begin(key, shared);
                 }
-                block.expired_bytes += sink.part(value, false, blocks.table());
+                block.expired_bytes += sink.part(value, false, table);
                 self.row = Row::Merging;
             }
             Some(ValueType::Value | ValueType::ValuePreferredSeqno) if is_new => {
-                block.expired_bytes += sink.put(cursor.user_key(), shared, plain, blocks.table());
+                block.expired_bytes += sink.put(key, shared, plain, table);
             }
             Some(ValueType::Value | ValueType::ValuePreferredSeqno) => {
-                block.expired_bytes += sink.part(plain, true, blocks.table());
+                block.expired_bytes += sink.part(plain, true, table);
                 self.leave(Row::Complete, sink);
             }
             _ => {
                 block.not_understood += 1;
                 self.leave(Row::Complete, sink);
                 if is_new {
-                    sink.not_understood(cursor.user_key(), shared, blocks.table());
+                    sink.not_understood(key, shared, table);
                 }
             }
         }

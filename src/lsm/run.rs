@@ -81,8 +81,8 @@ pub(super) struct Run<B> {
 /// What stepping to the next entry of a run did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Step {
-    /// The next entry shares this many bytes with the user key before it; `true` if a block was entered.
-    To(usize, bool),
+    /// The next entry shares this many bytes with the user key before it.
+    To(usize),
     /// There is none.
     End,
 }
@@ -109,8 +109,8 @@ impl<B: Blocks> Run<B> {
     #[inline]
     pub(super) fn step(&mut self) -> Step {
         match self.cursor.next(self.blocks.entries()) {
-            Next::Key(shared) => Step::To(shared, false),
-            Next::Same => Step::To(self.cursor.user_key_len(), false),
+            Next::Key(shared) => Step::To(shared),
+            Next::Same => Step::To(self.cursor.user_key_len()),
             Next::End | Next::Fault => self.next_block(),
         }
     }
@@ -132,7 +132,7 @@ impl<B: Blocks> Run<B> {
                 Next::End | Next::Fault => continue,
             };
             self.alive = true;
-            return Step::To(shared, true);
+            return Step::To(shared);
         }
     }
 
@@ -156,13 +156,12 @@ impl<B: Blocks> Run<B> {
     pub(super) fn raw_len(&self) -> u64 {
         (self.cursor.user_key_len() + self.cursor.value_len()) as u64
     }
+}
 
-    /// The sequence number and type of the entry.
-    #[inline]
-    pub(super) fn trailer(&self) -> u64 {
-        let trailer = self.cursor.trailer();
-        self.blocks.global_sequence().map_or(trailer, |sequence| sequence << 8 | (trailer & 0xff))
-    }
+/// The sequence number and type of the entry that a run is at.
+pub(super) fn trailer(cursor: &EntryCursor, blocks: &impl Blocks) -> u64 {
+    let trailer = cursor.trailer();
+    blocks.global_sequence().map_or(trailer, |sequence| sequence << 8 | (trailer & 0xff))
 }
 
 /// The type of an entry whose trailer is given.

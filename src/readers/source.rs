@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-use crate::storage::{Location, Op, Storage, StorageError, StorageErrorKind};
+use crate::storage::{Location, Op, SchemeClass, Storage, StorageError, StorageErrorKind};
 
 /// Where the bytes of a state file are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,7 +25,19 @@ pub enum Source {
     },
 }
 
+/// What is read from the page cache is to be decoded while it is still in the processor's own.
+const LOCAL_PIECE: u64 = 128 << 10;
+
 impl Source {
+    /// How many bytes are best read at once, up to some number, where all are to be read one after the other.
+    #[must_use]
+    pub fn piece(&self, most: u64) -> u64 {
+        match self {
+            Self::Object { location, .. } if location.class() == SchemeClass::Local => most.min(LOCAL_PIECE),
+            _ => most,
+        }
+    }
+
     /// Reads a range of the stream, exactly, in one request.
     ///
     /// # Errors

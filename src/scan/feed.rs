@@ -118,9 +118,10 @@ impl<'s> Feed<'s> {
         check_size(handle)?;
         let chunk_end = self.chunk_at.saturating_add(self.chunk.len() as u64);
         if handle.offset < self.chunk_at || handle.end() > chunk_end {
-            let end = chunk_end_of(&current.table.blocks, at, self.reading.chunk);
+            let source = &current.table.table.source;
+            let end = chunk_end_of(&current.table.blocks, at, source.piece(self.reading.chunk));
             self.chunk = Bytes::new();
-            self.chunk = current.table.table.source.read(self.reading.storage, handle.offset..end)?;
+            self.chunk = source.read(self.reading.storage, handle.offset..end)?;
             self.chunk_at = handle.offset;
         }
         let tail = &current.table.table.tail;
@@ -251,6 +252,10 @@ impl Blocks for Feed<'_> {
 
 /// `part` of `whole` of a number of bytes, rounded down.
 pub(super) fn share(bytes: u64, part: u64, whole: u64) -> u64 {
+    if let Some(share) = bytes.checked_mul(part) {
+        // Division of 128 bits takes many times as long.
+        return share.checked_div(whole).unwrap_or(0);
+    }
     let share = u128::from(bytes) * u128::from(part);
     u64::try_from(share.checked_div(whole.into()).unwrap_or(0)).unwrap_or(u64::MAX)
 }

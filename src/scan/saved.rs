@@ -12,7 +12,7 @@ use std::io::{self, Write};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use xxhash_rust::xxh3::{Xxh3, xxh3_128};
+use twox_hash::xxhash3_128::Hasher;
 
 use super::{Scan, ScanPartial};
 use crate::analyzers::analysis::{Settings, Witness};
@@ -86,7 +86,7 @@ impl Head {
             statescope_version: env!("CARGO_PKG_VERSION").to_owned(),
             location,
             checkpoint_id: scan.input.snapshot.checkpoint_id,
-            metadata_hash: format!("{:032x}", xxh3_128(metadata)),
+            metadata_hash: format!("{:032x}", Hasher::oneshot(metadata)),
             plan_hash: scan.plan_hash(),
             question,
         }
@@ -210,13 +210,13 @@ pub fn read(bytes: &[u8]) -> Result<Saved, SavedError> {
 impl Scan<'_> {
     /// A hash of all splits and of what they read.
     fn plan_hash(&self) -> String {
-        let mut hash = Xxh3::new();
+        let mut hash = Hasher::new();
         // Every part has its length before it, so that different plans are different bytes.
-        let text = |hash: &mut Xxh3, text: &[u8]| {
-            hash.update(&(text.len() as u64).to_le_bytes());
-            hash.update(text);
+        let text = |hash: &mut Hasher, text: &[u8]| {
+            hash.write(&(text.len() as u64).to_le_bytes());
+            hash.write(text);
         };
-        let number = |hash: &mut Xxh3, number: u64| hash.update(&number.to_le_bytes());
+        let number = |hash: &mut Hasher, number: u64| hash.write(&number.to_le_bytes());
         for split in &self.splits {
             number(&mut hash, split.number.into());
             number(&mut hash, split.handle as u64);
@@ -237,7 +237,7 @@ impl Scan<'_> {
                 }
             }
         }
-        format!("{:032x}", hash.digest128())
+        format!("{:032x}", hash.finish_128())
     }
 }
 

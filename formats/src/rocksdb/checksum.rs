@@ -16,6 +16,11 @@
 //! so that a block in the wrong place or of another file does not pass
 //! (`ChecksumModifierForContext`).
 
+use std::hash::Hasher;
+
+use crc_fast::CrcAlgorithm;
+use twox_hash::{XxHash3_64, XxHash32, XxHash64};
+
 use crate::error::{Error, ErrorKind, Result};
 
 const MASK_DELTA: u32 = 0xa282_ead8;
@@ -68,9 +73,9 @@ impl ChecksumType {
     pub fn compute(self, data: &[u8]) -> u32 {
         match self {
             Self::NoChecksum => 0,
-            Self::Crc32c => mask_crc32c(crc32c::crc32c(data)),
-            Self::XxHash => xxhash_rust::xxh32::xxh32(data, 0),
-            Self::XxHash64 => low_half(xxhash_rust::xxh64::xxh64(data, 0)),
+            Self::Crc32c => mask_crc32c(low_half(crc_fast::checksum(CrcAlgorithm::Crc32Iscsi, data))),
+            Self::XxHash => XxHash32::oneshot(0, data),
+            Self::XxHash64 => low_half(XxHash64::oneshot(0, data)),
             Self::Xxh3 => match data.split_last() {
                 Some((&last, head)) => xxh3_and_last(head, last),
                 None => 0,
@@ -83,18 +88,23 @@ impl ChecksumType {
     pub fn compute_with_last_byte(self, data: &[u8], last: u8) -> u32 {
         match self {
             Self::NoChecksum => 0,
-            Self::Crc32c => mask_crc32c(crc32c::crc32c_append(crc32c::crc32c(data), &[last])),
-            Self::XxHash => {
-                let mut state = xxhash_rust::xxh32::Xxh32::new(0);
+            Self::Crc32c => {
+                let mut state = crc_fast::Digest::new(CrcAlgorithm::Crc32Iscsi);
                 state.update(data);
                 state.update(&[last]);
-                state.digest()
+                mask_crc32c(low_half(state.finalize()))
+            }
+            Self::XxHash => {
+                let mut state = XxHash32::with_seed(0);
+                state.write(data);
+                state.write(&[last]);
+                state.finish_32()
             }
             Self::XxHash64 => {
-                let mut state = xxhash_rust::xxh64::Xxh64::new(0);
-                state.update(data);
-                state.update(&[last]);
-                low_half(state.digest())
+                let mut state = XxHash64::with_seed(0);
+                state.write(data);
+                state.write(&[last]);
+                low_half(state.finish())
             }
             Self::Xxh3 => xxh3_and_last(data, last),
         }
@@ -118,7 +128,7 @@ pub fn context_modifier(base_context_checksum: u32, offset: u64) -> u32 {
 }
 
 fn xxh3_and_last(head: &[u8], last: u8) -> u32 {
-    low_half(xxhash_rust::xxh3::xxh3_64(head)) ^ u32::from(last).wrapping_mul(LAST_BYTE_PRIME)
+    low_half(XxHash3_64::oneshot(head)) ^ u32::from(last).wrapping_mul(LAST_BYTE_PRIME)
 }
 
 fn low_half(value: u64) -> u32 {

@@ -7,6 +7,8 @@
 //!
 //! The encoding is that of [`super::block`]; keys are [internal keys](super::internal_key).
 
+use std::cmp::Ordering;
+
 use super::internal_key::TRAILER_LEN;
 use crate::cursor::Cursor;
 use crate::error::{Error, ErrorKind};
@@ -47,7 +49,8 @@ impl EntryFault {
 pub struct EntryCursor {
     /// The key in its first bytes, then room, so that copies may be longer than needed.
     buffer: Vec<u8>,
-    key_len: usize,
+    /// Of the user key; eight more bytes belong to the internal key once there is one.
+    len: usize,
     position: usize,
     /// Where in the block the value begins; it ends at `position`.
     value_at: usize,
@@ -69,7 +72,7 @@ impl Default for EntryCursor {
 type Lengths = (usize, usize, usize);
 
 /// How much is copied at once.
-const CHUNK: usize = 16;
+const CHUNK: usize = 32;
 /// Longer keys than this are refused; RocksDB's own limit is 8 MiB for a user key.
 const MAX_KEY_LEN: usize = 64 << 20;
 
@@ -79,7 +82,7 @@ impl EntryCursor {
     pub fn new() -> Self {
         Self {
             buffer: vec![0; 256],
-            key_len: 0,
+            len: 0,
             position: 0,
             value_at: 0,
             ordinary: 0,
@@ -106,30 +109,38 @@ impl EntryCursor {
     #[must_use]
     #[inline]
     pub fn user_key(&self) -> &[u8] {
-        self.buffer.get(..self.key_len.saturating_sub(TRAILER_LEN)).unwrap_or_default()
+        self.buffer.get(..self.len).unwrap_or_default()
     }
 
     /// The length of the user key.
     #[must_use]
     #[inline]
     pub fn user_key_len(&self) -> usize {
-        self.key_len.saturating_sub(TRAILER_LEN)
+        self.len
     }
 
-    /// The user key's up to eight bytes from `from` on, as a big-endian number that is padded with
-    /// zeros: of two keys that are equal before `from`, the smaller number tells the smaller key,
-    /// unless they are equal.
+    /// The user key's two bytes from `from` on, as a big-endian number that is padded with zeros.
     #[must_use]
     #[inline]
-    pub fn window(&self, from: usize) -> u64 {
-        let end = self.key_len.saturating_sub(TRAILER_LEN);
-        let Some(bytes) = self.buffer.get(from..).and_then(<[u8]>::first_chunk::<8>) else { return 0 };
-        let window = u64::from_be_bytes(*bytes);
-        match end.saturating_sub(from) {
+    pub fn pair(&self, from: usize) -> u16 {
+        let Some(bytes) = self.buffer.get(from..).and_then(<[u8]>::first_chunk::<2>) else { return 0 };
+        let mask = match self.len.wrapping_sub(from) {
             0 => 0,
-            n @ 1..8 => window & (u64::MAX << (64 - 8 * n)),
-            _ => window,
-        }
+            1 => 0xff00,
+            _ => 0xffff,
+        };
+        u16::from_be_bytes(*bytes) & mask
+    }
+
+    /// The order of two user keys that share at least so many bytes, and how many these are; `None` where
+    /// that cannot be told at a glance.
+    #[must_use]
+    #[inline]
+    pub fn compare_near(&self, other: &Self, shared: usize) -> Option<(Ordering, usize)> {
+        let word = |of: &Self| of.buffer.get(shared..).and_then(<[u8]>::first_chunk::<8>).copied();
+        let (x, y) = (u64::from_be_bytes(word(self)?), u64::from_be_bytes(word(other)?));
+        let common = shared + (x ^ y).leading_zeros() as usize / 8;
+        (x != y && common < self.len.min(other.len)).then(|| (x.cmp(&y), common))
     }
 
     /// Sequence number and type, as the key's last eight bytes pack them.
@@ -137,7 +148,7 @@ impl EntryCursor {
     #[inline]
     pub fn trailer(&self) -> u64 {
         self.buffer
-            .get(self.user_key_len()..)
+            .get(self.len..)
             .and_then(<[u8]>::first_chunk::<TRAILER_LEN>)
             .map_or(0, |bytes| u64::from_le_bytes(*bytes))
     }
@@ -159,76 +170,77 @@ impl EntryCursor {
     /// Steps to the next entry of the block whose entries are given, without restarts and what
     /// follows them ([`super::block::Block::entry_bytes`]). Behind a [`Next::Fault`] nothing of the block is
     /// known; the entries before stand.
-    #[inline]
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "the innermost loop of a scan")]
     pub fn next(&mut self, entries: &[u8]) -> Next {
-        let rest = entries.get(self.position..).unwrap_or_default();
-        // Nearly always three lengths of one byte.
-        if let Some((&[shared, unshared, value_len], rest)) = rest.split_first_chunk::<3>()
-            && (shared | unshared | value_len) < 0x80
+        // The ordinary case: three lengths of one byte, and a short new part of the key whose first byte is greater
+        // than before, so that the prefix is neither longer nor out of order, and the key is another one.
+        if let Some(rest) = entries.get(self.position..)
+            && let Some((&[shared, unshared, value_len], suffix)) = rest.split_first_chunk::<3>()
+            && let Some(suffix) = suffix.first_chunk::<CHUNK>()
         {
-            let lengths = (usize::from(shared), usize::from(unshared), usize::from(value_len));
-            return self.entry(lengths, rest, entries.len());
+            let (shared, unshared, value_len) =
+                (usize::from(shared), usize::from(unshared), usize::from(value_len));
+            if (shared | value_len) < 0x80
+                && (TRAILER_LEN + 1..=CHUNK).contains(&unshared)
+                && shared < self.ordinary
+                && unshared + value_len <= rest.len() - 3
+                && let Some(to) = self.buffer.get_mut(shared..).and_then(<[u8]>::first_chunk_mut::<CHUNK>)
+                && to[0] < suffix[0]
+            {
+                // A copy of constant length is a few instructions; what it copies too much is not part of the key.
+                *to = *suffix;
+                self.len = shared + unshared - TRAILER_LEN;
+                self.ordinary = self.len;
+                self.value_at = self.position + 3 + unshared;
+                self.position = self.value_at + value_len;
+                return Next::Key(shared);
+            }
         }
-        self.unusual_next(rest, entries.len())
+        self.unusual_next(entries)
     }
 
-    /// An entry of which the lengths are known, and what follows these up to the end of the block's entries.
-    #[inline]
-    fn entry(&mut self, (shared, unshared, value_len): Lengths, rest: &[u8], block_len: usize) -> Next {
+    /// The end of the block, begins of blocks and restarts, where nothing is shared in the encoding, long keys and
+    /// values, versions of one key, and whatever is wrong.
+    #[inline(never)]
+    fn unusual_next(&mut self, entries: &[u8]) -> Next {
+        let rest = entries.get(self.position..).unwrap_or_default();
+        let (lengths, rest) = match *rest {
+            [] => return Next::End,
+            [shared, unshared, value_len, ref rest @ ..] if (shared | unshared | value_len) < 0x80 => {
+                ((usize::from(shared), usize::from(unshared), usize::from(value_len)), rest)
+            }
+            _ => match long_header(rest) {
+                Ok(header) => header,
+                Err(rule) => return self.set_fault(rule),
+            },
+        };
+        let (shared, unshared, value_len) = lengths;
         let (Some(suffix), true) = (rest.get(..unshared), unshared.saturating_add(value_len) <= rest.len())
         else {
             return self.set_fault("an entry ends inside of its block");
         };
-        // The ordinary case: behind the shared prefix, the first byte is greater than before, so the prefix
-        // is neither longer nor out of order, and the key is another one.
-        let ordinary = shared < self.ordinary
-            && unshared > TRAILER_LEN
-            && self.buffer.get(shared).is_some_and(|old| suffix.first().is_some_and(|new| old < new));
-        let next = if ordinary {
-            Next::Key(shared)
-        } else {
-            match self.compare(shared, suffix) {
-                Ok(next) => next,
-                Err(rule) => return self.set_fault(rule),
+        match self.compare(shared, suffix) {
+            Ok(next) => {
+                self.len = shared + unshared - TRAILER_LEN;
+                self.ordinary = self.len;
+                self.value_at = entries.len() - rest.len() + unshared;
+                self.position = self.value_at + value_len;
+                self.copy(shared, suffix);
+                next
             }
-        };
-        self.key_len = shared + unshared;
-        self.ordinary = self.key_len - TRAILER_LEN;
-        self.value_at = block_len - rest.len() + unshared;
-        self.position = self.value_at + value_len;
-        // Copies of constant length are a few instructions; what they copy too much is not part of the key.
-        if unshared <= CHUNK
-            && let Some(from) = rest.first_chunk::<CHUNK>()
-            && let Some(to) = self.buffer.get_mut(shared..).and_then(<[u8]>::first_chunk_mut::<CHUNK>)
-        {
-            *to = *from;
-        } else {
-            self.copy(shared, suffix);
+            Err(rule) => self.set_fault(rule),
         }
-        next
     }
 
     /// Copies the end of a key, and makes room for it.
-    #[inline(never)]
     fn copy(&mut self, shared: usize, suffix: &[u8]) {
-        if self.buffer.len() < self.key_len + CHUNK {
-            self.buffer.resize((self.key_len + CHUNK).next_power_of_two(), 0);
+        let len = self.len + TRAILER_LEN;
+        if self.buffer.len() < len + CHUNK {
+            self.buffer.resize((len + CHUNK).next_power_of_two(), 0);
         }
-        if let Some(to) = self.buffer.get_mut(shared..self.key_len) {
+        if let Some(to) = self.buffer.get_mut(shared..len) {
             to.copy_from_slice(suffix);
-        }
-    }
-
-    /// The end of the block, and lengths of several bytes.
-    #[cold]
-    #[inline(never)]
-    fn unusual_next(&mut self, rest: &[u8], block_len: usize) -> Next {
-        if rest.is_empty() {
-            return Next::End;
-        }
-        match long_header(rest) {
-            Ok((lengths, rest)) => self.entry(lengths, rest, block_len),
-            Err(rule) => self.set_fault(rule),
         }
     }
 
@@ -239,12 +251,10 @@ impl EntryCursor {
         Next::Fault
     }
 
-    /// Compares the new key with the one before: begins of blocks and restarts, where nothing is shared
-    /// in the encoding, versions of one key, and whatever is wrong.
-    #[inline(never)]
+    /// Compares the new key with the one before.
     fn compare(&mut self, shared: usize, suffix: &[u8]) -> Result<Next, &'static str> {
         // Also false at the begin of a block.
-        if shared > 0 && (shared > self.key_len || self.position == 0) {
+        if shared > 0 && (shared > self.len + TRAILER_LEN || self.position == 0) {
             return Err("a key shares no more bytes than the key before it has");
         }
         let key_len = shared + suffix.len();
@@ -307,15 +317,21 @@ fn long_header(rest: &[u8]) -> Result<(Lengths, &[u8]), &'static str> {
 #[must_use]
 #[inline]
 pub fn common_prefix(a: &[u8], b: &[u8]) -> usize {
-    let (a_words, b_words) = (a.as_chunks::<8>().0, b.as_chunks::<8>().0);
-    let mut common = 0;
-    for (x, y) in a_words.iter().zip(b_words) {
+    let len = a.len().min(b.len());
+    let (a, b) = (a.get(..len).unwrap_or_default(), b.get(..len).unwrap_or_default());
+    let different = |x: &[u8; 8], y: &[u8; 8]| {
         let difference = u64::from_le_bytes(*x) ^ u64::from_le_bytes(*y);
-        if difference != 0 {
-            return common + difference.trailing_zeros() as usize / 8;
+        (difference != 0).then(|| difference.trailing_zeros() as usize / 8)
+    };
+    let (a_words, b_words) = (a.as_chunks::<8>().0, b.as_chunks::<8>().0);
+    for (at, (x, y)) in a_words.iter().zip(b_words).enumerate() {
+        if let Some(more) = different(x, y) {
+            return 8 * at + more;
         }
-        common += 8;
     }
-    let rest = |s| <[u8]>::get(s, common..).unwrap_or_default();
-    common + rest(a).iter().zip(rest(b)).take_while(|(x, y)| x == y).count()
+    match (a.last_chunk(), b.last_chunk()) {
+        // What overlaps with the last word is equal.
+        (Some(x), Some(y)) => different(x, y).map_or(len, |more| len - 8 + more),
+        _ => a.iter().zip(b).take_while(|(x, y)| x == y).count(),
+    }
 }

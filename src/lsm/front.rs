@@ -1,0 +1,144 @@
+//! Which of several runs comes next.
+//!
+//! Each head has an *offset-value code* relative to the last entry that came out: how many bytes the two user keys
+//! share, and the two bytes behind those. All heads are greater, so the head that shares more bytes is
+//! smaller, and of two that share as many, the smaller bytes decide. Codes are integers; the smallest is found without a
+//! branch that depends on data, which costs less than the mispredictions of a heap or a tree of losers.
+//!
+//! When a head comes out, the codes of the others have to be relative to it. They already are, but for those that
+//! share with it more than both share with the last one. The keys of these are compared.
+//!
+//! All of this is linear in the number of runs, of which there are few: RocksDB stops writing before there are
+//! many tables in level 0, and each level is one run.
+
+use std::cmp::Ordering;
+
+/// The code of a run that has ended.
+const ENDED: u64 = u64::MAX;
+
+const MAX_SHARED: u32 = u32::MAX - 1;
+
+/// What the heads of the runs are.
+pub(super) trait Heads {
+    /// Two bytes of the user key of a head from an offset on, big-endian, padded with zeros.
+    fn pair(&self, run: usize, from: usize) -> u16;
+
+    /// Compares the heads of two runs, the first of which share so many bytes of their user keys. Also says how many
+    /// bytes they share.
+    fn compare(&self, a: usize, b: usize, shared: usize) -> (Ordering, usize);
+}
+
+/// The codes of the heads.
+#[derive(Debug)]
+pub(super) struct Front {
+    /// From the top: what [`MAX_SHARED`] exceeds the number of shared bytes by, the two bytes behind, the number of
+    /// the run.
+    codes: Vec<[u64; 4]>,
+    /// The runs whose heads were compared with the one that comes next, and how many bytes they share with it.
+    losers: Vec<(usize, usize)>,
+}
+
+impl Front {
+    /// Runs that have all ended.
+    pub(super) fn new(runs: usize) -> Self {
+        Self { codes: vec![[ENDED; 4]; runs.div_ceil(4)], losers: Vec::new() }
+    }
+
+    /// Takes the head that comes next: which run's, and how many bytes its key shares with the last one. None if all
+    /// runs have ended.
+    #[inline]
+    pub(super) fn next(&mut self, heads: &impl Heads) -> Option<(usize, usize)> {
+        let (mut first, mut second) = (ENDED, ENDED);
+        for &[a, b, c, d] in &self.codes {
+            let (low, high) = (a.min(b), a.max(b));
+            let (other_low, other_high) = (c.min(d), c.max(d));
+            let least = low.min(other_low);
+            second = second.min(low.max(other_low)).min(high.min(other_high)).min(first.max(least));
+            first = first.min(least);
+        }
+        if is_close(first, second) { self.close(heads, first) } else { Some((run(first), shared(first))) }
+    }
+
+    /// The run has a head that shares so many bytes with the last entry that came out, and has these two behind them.
+    #[inline]
+    pub(super) fn place(&mut self, run: usize, shared: usize, pair: u16) {
+        self.set(run, code(run, shared, pair));
+    }
+
+    /// The run has ended.
+    pub(super) fn end(&mut self, run: usize) {
+        self.set(run, ENDED);
+    }
+
+    #[inline]
+    fn set(&mut self, run: usize, code: u64) {
+        if let Some(to) = self.codes.as_flattened_mut().get_mut(run) {
+            *to = code;
+        }
+    }
+
+    /// The head of a run came out without being asked for: all others are greater.
+    pub(super) fn came_out(&mut self, heads: &impl Heads, last: usize) {
+        for (run, to) in self.codes.as_flattened_mut().iter_mut().enumerate() {
+            if run != last && *to != ENDED {
+                let (_, shared) = heads.compare(last, run, 0);
+                *to = code(run, shared, heads.pair(run, shared));
+            }
+        }
+    }
+
+    /// Takes the next head where others share more with it than with the last one.
+    #[inline(never)]
+    fn close(&mut self, heads: &impl Heads, first: u64) -> Option<(usize, usize)> {
+        if first == ENDED {
+            return None;
+        }
+        let before = shared(first);
+        let mut winner = run(first);
+        self.losers.clear();
+        for (group, codes) in self.codes.iter().enumerate() {
+            let bits =
+                codes.iter().rev().fold(0, |bits: u8, &code| bits << 1 | u8::from(is_close(code, first)));
+            let mut rest = if run(first) / 4 == group { bits & !(1 << (run(first) % 4)) } else { bits };
+            while rest != 0 {
+                let rival = 4 * group + rest.trailing_zeros() as usize;
+                rest &= rest - 1;
+                let (order, common) = heads.compare(winner, rival, before);
+                let swap = order == Ordering::Greater;
+                // Those that are greater than the loser share no more with what is smaller than it.
+                let most = if swap { common } else { usize::MAX };
+                self.losers.iter_mut().for_each(|(_, shared)| *shared = most.min(*shared));
+                self.losers.push((if swap { winner } else { rival }, common));
+                winner = if swap { rival } else { winner };
+            }
+        }
+        for &(run, shared) in &self.losers {
+            if let Some(to) = self.codes.as_flattened_mut().get_mut(run) {
+                *to = code(run, shared, heads.pair(run, shared));
+            }
+        }
+        Some((winner, before))
+    }
+}
+
+/// Whether keys with these codes share more than with the last one.
+#[inline]
+fn is_close(a: u64, b: u64) -> bool {
+    (a ^ b) >> 24 == 0
+}
+
+#[inline]
+fn code(run: usize, shared: usize, pair: u16) -> u64 {
+    // Keys are shorter than 4 GiB, and there are fewer runs than files can be open.
+    u64::from(MAX_SHARED.wrapping_sub(shared as u32)) << 32 | u64::from(pair) << 16 | u64::from(run as u16)
+}
+
+#[inline]
+fn run(code: u64) -> usize {
+    usize::from(code as u16)
+}
+
+#[inline]
+fn shared(code: u64) -> usize {
+    MAX_SHARED.wrapping_sub((code >> 32) as u32) as usize
+}
