@@ -44,10 +44,9 @@ impl Front {
         Self { codes: vec![[ENDED; 4]; runs.div_ceil(4)], losers: Vec::new() }
     }
 
-    /// Takes the head that comes next: which run's, and how many bytes its key shares with the last one. None if all
-    /// runs have ended.
+    /// The smallest code, and whether others come close to it: then [`close`](Self::close) knows which head is next.
     #[inline]
-    pub(super) fn next(&mut self, heads: &impl Heads) -> Option<(usize, usize)> {
+    pub(super) fn first(&self) -> (u64, bool) {
         let (mut first, mut second) = (ENDED, ENDED);
         for &[a, b, c, d] in &self.codes {
             let (low, high) = (a.min(b), a.max(b));
@@ -56,7 +55,7 @@ impl Front {
             second = second.min(low.max(other_low)).min(high.min(other_high)).min(first.max(least));
             first = first.min(least);
         }
-        if is_close(first, second) { self.close(heads, first) } else { Some((run(first), shared(first))) }
+        (first, is_close(first, second))
     }
 
     /// The run has a head that shares so many bytes with the last entry that came out, and has these two behind them.
@@ -87,9 +86,10 @@ impl Front {
         }
     }
 
-    /// Takes the next head where others share more with it than with the last one.
+    /// The run whose head comes next, where others share more with it than with the last one. None if all runs have
+    /// ended.
     #[inline(never)]
-    fn close(&mut self, heads: &impl Heads, first: u64) -> Option<(usize, usize)> {
+    pub(super) fn close(&mut self, heads: &impl Heads, first: u64) -> Option<usize> {
         if first == ENDED {
             return None;
         }
@@ -117,7 +117,7 @@ impl Front {
                 *to = code(run, shared, heads.pair(run, shared));
             }
         }
-        Some((winner, before))
+        Some(winner)
     }
 }
 
@@ -133,12 +133,14 @@ fn code(run: usize, shared: usize, pair: u16) -> u64 {
     u64::from(MAX_SHARED.wrapping_sub(shared as u32)) << 32 | u64::from(pair) << 16 | u64::from(run as u16)
 }
 
+/// The run whose head has a code.
 #[inline]
-fn run(code: u64) -> usize {
+pub(super) fn run(code: u64) -> usize {
     usize::from(code as u16)
 }
 
+/// How many bytes a head with a code shares with the last one.
 #[inline]
-fn shared(code: u64) -> usize {
+pub(super) fn shared(code: u64) -> usize {
     MAX_SHARED.wrapping_sub((code >> 32) as u32) as usize
 }

@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use statescope_formats::rocksdb::data_block::{EntryCursor, Next, common_prefix};
 use statescope_formats::rocksdb::internal_key::ValueType;
 
-use super::front::{Front, Heads};
+use super::front::{self, Front, Heads};
 use super::range_del::RangeTombstones;
 use super::run::{BlockUse, Blocks, Run, Step, trailer, value_type};
 
@@ -39,8 +39,6 @@ pub struct LiveScan<'t, B> {
     stop: Option<Vec<u8>>,
     front: Front,
     state: State<'t>,
-    /// The run that the last entry came from, and how many did in a row.
-    streak: (usize, u32),
     started: bool,
 }
 
@@ -96,24 +94,19 @@ impl<B: Blocks> Heads for HeadsOf<'_, B> {
     }
 
     fn compare(&self, a: usize, b: usize, shared: usize) -> (Ordering, usize) {
-        if let (Some(x), Some(y)) = (self.runs.get(a), self.runs.get(b))
-            && let Some(result) = x.cursor.compare_near(&y.cursor, shared)
-        {
-            return result;
+        if let (Some(x), Some(y)) = (self.runs.get(a), self.runs.get(b)) {
+            let (order, common) = x.cursor.compare(&y.cursor, shared);
+            let order = order.unwrap_or_else(|| {
+                let newest = || trailer(&y.cursor, &y.blocks).cmp(&trailer(&x.cursor, &x.blocks));
+                let lengths = x.cursor.user_key_len().cmp(&y.cursor.user_key_len());
+                lengths.then_with(newest).then(a.cmp(&b))
+            });
+            return (order, common);
         }
-        let rest = |run| self.key(run).get(shared..).unwrap_or_default();
-        let (x, y) = (rest(a), rest(b));
-        let common = common_prefix(x, y);
-        let order = x.get(common).cmp(&y.get(common)).then_with(|| {
-            // Newest first; the stop comes before all versions of its key.
-            match (self.runs.get(a), self.runs.get(b)) {
-                (Some(x), Some(y)) => {
-                    trailer(&y.cursor, &y.blocks).cmp(&trailer(&x.cursor, &x.blocks)).then(a.cmp(&b))
-                }
-                (x, y) => x.is_some().cmp(&y.is_some()),
-            }
-        });
-        (order, shared + common)
+        // The stop comes before all versions of its key.
+        let (x, y) = (self.key(a), self.key(b));
+        let order = x.cmp(y).then(self.runs.get(a).is_some().cmp(&self.runs.get(b).is_some()));
+        (order, common_prefix(x, y))
     }
 }
 
@@ -131,7 +124,7 @@ impl<'t, B: Blocks> LiveScan<'t, B> {
         }
         let front = Front::new(runs.len() + 1);
         let state = State { tombstones, row: Row::Complete, since_row: Some(0), fresh: true, plain: false };
-        Self { runs, stop: None, front, state, streak: (0, 0), started: false }
+        Self { runs, stop: None, front, state, started: false }
     }
 
     /// Hands out rows up to the first that is not smaller than `stop`, or to the end. May be called
@@ -160,15 +153,24 @@ impl<'t, B: Blocks> LiveScan<'t, B> {
     }
 
     fn rows(&mut self, sink: &mut impl LiveSink) {
+        // The run that the last entry came from, and how many did in a row.
+        let (mut last, mut streak) = (usize::MAX, 0);
         loop {
-            let Self { runs, stop, front, state, streak, .. } = self;
-            let heads = HeadsOf { runs, stop: stop.as_deref() };
-            let Some((winner, shared)) = front.next(&heads) else { return };
-            *streak = if streak.0 == winner { (winner, streak.1 + 1) } else { (winner, 0) };
-            if streak.1 >= STREAK {
-                streak.1 = 0;
-                if heads.owns_block(winner) {
+            let Self { runs, stop, front, state, .. } = self;
+            let (code, is_close) = front.first();
+            let (mut winner, shared) = (front::run(code), front::shared(code));
+            if is_close {
+                let heads = HeadsOf { runs, stop: stop.as_deref() };
+                let Some(closest) = front.close(&heads, code) else { return };
+                winner = closest;
+            }
+            streak = if winner == last { streak + 1 } else { 0 };
+            last = winner;
+            if streak >= STREAK {
+                streak = 0;
+                if (HeadsOf { runs, stop: stop.as_deref() }).owns_block(winner) {
                     self.drain(winner, shared, sink);
+                    streak = STREAK - 1;
                     continue;
                 }
             }
@@ -178,13 +180,17 @@ impl<'t, B: Blocks> LiveScan<'t, B> {
                 (state.fresh, state.plain) = (true, false);
                 return;
             };
-            let Run { blocks, cursor, block, near, .. } = &mut *run;
+            let Run { blocks, cursor, block, near, .. } = run;
             let (blocks, entries) = (&*blocks, blocks.entries());
             state.entry(At { blocks, entries, cursor, block, near }, shared, sink);
             match cursor.next(entries) {
                 Next::Key(shared) => front.place(winner, shared, cursor.pair(shared)),
                 Next::Same => front.place(winner, cursor.user_key_len(), 0),
-                Next::End | Next::Fault => self.next_block(winner),
+                Next::End | Next::Fault => {
+                    self.next_block(winner);
+                    // Whether the block is the run's own is asked at once.
+                    streak = STREAK - 1;
+                }
             }
         }
     }
@@ -212,8 +218,6 @@ impl<'t, B: Blocks> LiveScan<'t, B> {
         match run.next_block() {
             Step::To(shared) => {
                 self.front.place(winner, shared, run.cursor.pair(shared));
-                // Whether the block is the winner's own is asked at once.
-                self.streak = (winner, STREAK - 1);
             }
             Step::End => self.front.end(winner),
         }

@@ -132,15 +132,25 @@ impl EntryCursor {
         u16::from_be_bytes(*bytes) & mask
     }
 
-    /// The order of two user keys that share at least so many bytes, and how many these are; `None` where
-    /// that cannot be told at a glance.
+    /// The order of two user keys that share at least so many bytes, and how many these are; `None` for the order
+    /// if one of the keys begins with the other, or they are equal.
     #[must_use]
     #[inline]
-    pub fn compare_near(&self, other: &Self, shared: usize) -> Option<(Ordering, usize)> {
-        let word = |of: &Self| of.buffer.get(shared..).and_then(<[u8]>::first_chunk::<8>).copied();
-        let (x, y) = (u64::from_be_bytes(word(self)?), u64::from_be_bytes(word(other)?));
-        let common = shared + (x ^ y).leading_zeros() as usize / 8;
-        (x != y && common < self.len.min(other.len)).then(|| (x.cmp(&y), common))
+    pub fn compare(&self, other: &Self, shared: usize) -> (Option<Ordering>, usize) {
+        let len = self.len.min(other.len);
+        let mut at = shared;
+        while at < len {
+            // Behind each key there is room for a word.
+            let word = |of: &Self| of.buffer.get(at..).and_then(<[u8]>::first_chunk::<8>).copied();
+            let (Some(x), Some(y)) = (word(self), word(other)) else { break };
+            let (x, y) = (u64::from_be_bytes(x), u64::from_be_bytes(y));
+            if x != y {
+                let common = at + (x ^ y).leading_zeros() as usize / 8;
+                return if common < len { (Some(x.cmp(&y)), common) } else { (None, len) };
+            }
+            at += 8;
+        }
+        (None, len)
     }
 
     /// Sequence number and type, as the key's last eight bytes pack them.
@@ -220,7 +230,7 @@ impl EntryCursor {
         else {
             return self.set_fault("an entry ends inside of its block");
         };
-        match self.compare(shared, suffix) {
+        match self.compare_with_last(shared, suffix) {
             Ok(next) => {
                 self.len = shared + unshared - TRAILER_LEN;
                 self.ordinary = self.len;
@@ -252,7 +262,7 @@ impl EntryCursor {
     }
 
     /// Compares the new key with the one before.
-    fn compare(&mut self, shared: usize, suffix: &[u8]) -> Result<Next, &'static str> {
+    fn compare_with_last(&mut self, shared: usize, suffix: &[u8]) -> Result<Next, &'static str> {
         // Also false at the begin of a block.
         if shared > 0 && (shared > self.len + TRAILER_LEN || self.position == 0) {
             return Err("a key shares no more bytes than the key before it has");
