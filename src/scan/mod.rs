@@ -14,6 +14,7 @@ mod finish;
 mod partial;
 mod plan;
 mod recompress;
+mod rows;
 pub mod saved;
 mod tables;
 mod work;
@@ -29,6 +30,7 @@ pub use self::finish::Finished;
 pub use self::partial::{DamageRead, ScanPartial, TableRead};
 use self::plan::ranges;
 pub use self::recompress::{Clock, Recompressed};
+pub use self::rows::LiveRows;
 use self::tables::{OpenTables, ScanTable};
 use self::work::{Shared, Split, facts};
 use crate::analyzers::analysis::{Settings, Spill, StatePlan, TableFacts};
@@ -70,6 +72,13 @@ struct Handle {
     prefix: usize,
     key_groups: (u32, u32),
     states: Vec<State>,
+}
+
+impl Handle {
+    /// How many of its states count keys.
+    fn counting_states(&self) -> usize {
+        self.states.iter().filter(|state| state.plan.counts_keys()).count()
+    }
 }
 
 /// A column family of a handle.

@@ -155,7 +155,7 @@ impl Split {
         let mut damage = Vec::new();
         let mut stops = Stops::default();
         let mut open = self.states(shared, handle, &mut damage, &mut stops);
-        let counting = handle.states.iter().filter(|state| state.plan.counts_keys()).count();
+        let counting = handle.counting_states();
         let mut readers: Vec<Reader<'_, '_>> = open
             .iter_mut()
             .map(|OpenState { state, range, tombstones, runs }| {

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 
 use rayon::prelude::*;
 use serde_json::{Value, json};
-use statescope::analyzers::analysis::{Analysis, Context, Method, Subjects, finish};
+use statescope::analyzers::analysis::{Analysis, Context, Engine, Method, Subjects, finish};
 use statescope::analyzers::overview::{self, overview};
 use statescope::model::Table;
 use statescope::readers::snapshot::SnapshotReading;
@@ -301,7 +301,7 @@ fn analysis(fixture: &Fixture) -> Analysis {
     let context = Context {
         overview: overview(snapshot.clone(), details.clone(), Vec::new(), overview::Context::default()),
         subjects: Subjects::new(&snapshot, &details),
-        method: Method { depth: "full", engine: "native", checksums: true, top: settings.top },
+        method: Method { depth: "full", engine: Engine::Native, checksums: true, top: settings.top },
         settings,
         findings: finished.findings,
     };

@@ -4,7 +4,7 @@
 use std::io::Read;
 use std::process::Stdio;
 
-use super::support::{Copy, Run, command, fixture, run_in};
+use super::support::{Copy, Run, command, fixture, run_in, testdata};
 
 /// What a run printed, with how it ended; the place of the copy reads `[DIR]`.
 fn shown(args: &[&str], run: &Run) -> String {
@@ -144,6 +144,14 @@ fn wrong_usage_of_analyze_says_what_is_wrong_and_exits_with_2() {
     .map(|args| shown(args, &fixture("inc-1.20").copy().run(args)))
     .join("\n");
     insta::assert_snapshot!(all);
+}
+
+/// What only another build can do, or the engine of reference cannot, is said before anything is read.
+#[test]
+fn the_engine_of_reference_has_its_limits() {
+    let run = run_in(&testdata(), &["analyze", "nowhere", "--engine", "rocksdb", "--save", "file"]);
+    let says = if cfg!(feature = "rocksdb") { "--save does not go with" } else { "built without RocksDB" };
+    assert!(run.code == 2 && run.stderr.contains(says) && run.stderr.lines().count() == 1, "{run:#?}");
 }
 
 #[test]

@@ -51,7 +51,8 @@ fn contradictions(state: &StateAnalysis) -> Option<Finding> {
     let rows = found.iter().fold(0u64, |rows, n| rows.saturating_add(n.rows));
     let first = found.first()?;
     let example = first.example.as_ref().map_or(String::new(), |example| {
-        format!("; the first is {} in {:06}.sst of subtask {}", example.key_hex, example.sst, example.subtask)
+        let sst = example.sst.map_or_else(String::new, |sst| format!(" in {sst:06}.sst"));
+        format!("; the first is {}{sst} of subtask {}", example.key_hex, example.subtask)
     });
     // Values count as they are; of a key that is not what it should be, nothing can be told.
     let figures_stand = found.iter().all(|n| n.problem == Problem::ValueContradicts);
@@ -80,7 +81,8 @@ fn keys_not_cut(state: &StateAnalysis) -> Option<Finding> {
 }
 
 fn ttl_not_covered(state: &StateAnalysis, totals: &AnalysisTotals) -> Option<Finding> {
-    let large = state.disk.bytes >= LARGE_BYTES && state.disk.bytes >= totals.disk.bytes / 10;
+    let (of_state, of_all) = (state.disk?.bytes, totals.disk?.bytes);
+    let large = of_state >= LARGE_BYTES && of_state >= of_all / 10;
     let uncovered = state.ttl.asked && state.ttl.covered == Some(false);
     (large && uncovered).then(|| {
         Finding::warning(
@@ -104,12 +106,12 @@ fn mostly_expired(state: &StateAnalysis) -> Option<Finding> {
 
 fn compaction_filter(state: &StateAnalysis) -> Option<Finding> {
     let expired = state.ttl.expired.as_ref()?;
-    (expired.when_written >= 1000 && expired.when_written >= expired.entries / 10).then(|| {
+    let when_written = expired.when_written?;
+    (when_written >= 1000 && when_written >= expired.entries / 10).then(|| {
         Finding::warning(
             "ttl_filter_idle",
             format!(
-                "{} entries were already expired when a compaction wrote the file that they lie in",
-                expired.when_written
+                "{when_written} entries were already expired when a compaction wrote the file that they lie in"
             ),
             "the TTL compaction filter does not remove them: enable cleanupInRocksdbCompactFilter, and compare the TTL",
         )
@@ -117,12 +119,13 @@ fn compaction_filter(state: &StateAnalysis) -> Option<Finding> {
 }
 
 fn dead(state: &StateAnalysis) -> Option<Finding> {
-    (state.disk.dead_share > 0.5 && state.disk.bytes >= LARGE_BYTES).then(|| {
+    let disk = state.disk?;
+    (disk.dead_share > 0.5 && disk.bytes >= LARGE_BYTES).then(|| {
         Finding::warning(
             "mostly_dead",
             format!(
                 "{} of its on-disk bytes are tombstones, shadowed versions or of other key groups",
-                percent(state.disk.dead_share)
+                percent(disk.dead_share)
             ),
             "compactions lag behind: more background threads or fewer updates help; after a rescaling they catch up",
         )

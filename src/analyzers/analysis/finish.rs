@@ -16,7 +16,7 @@ use super::plan::Settings;
 use super::skew::{self, ratio};
 use super::tally::PhysicalTally;
 use super::types::{
-    AgeAnalysis, Analysis, AnalysisTotals, CompressionAnalysis, DiskBytes, Example, ExpiredAnalysis,
+    AgeAnalysis, Analysis, AnalysisTotals, CompressionAnalysis, DiskBytes, Engine, Example, ExpiredAnalysis,
     HeavyHitters, KeyAnalysis, KeyGroupAnalysis, KryoAnalysis, LevelAnalysis, LiveFigures, Method, Missing,
     NotAnalyzed, NotWalked, OperatorAnalysis, SkewAnalysis, StateAnalysis, SubtaskAnalysis, TimerAnalysis,
     TopKey, TtlAnalysis, TtlWhatIf,
@@ -98,7 +98,8 @@ pub struct Context {
 #[must_use]
 pub fn finish(partial: AnalysisPartial, context: Context) -> Analysis {
     let Context { overview, subjects, method, settings, findings } = context;
-    let mut gathered = gather(partial, &subjects);
+    let sees_files = method.engine == Engine::Native;
+    let mut gathered = gather(partial, &subjects, sees_files);
     let (mut states, mut not_analyzed) = (Vec::new(), Vec::new());
     let mut by_operator: BTreeMap<u32, OperatorSums> = BTreeMap::new();
     let indexes: HashMap<&str, u32> = subjects.operators.iter().map(|o| o.id.as_str()).zip(0..).collect();
@@ -119,7 +120,7 @@ pub fn finish(partial: AnalysisPartial, context: Context) -> Analysis {
         };
         let Some(operator) = subjects.operators.get(at as usize) else { continue };
         let sums = by_operator.entry(at).or_default();
-        let (state, groups, keys) = state_analysis(summary, gathered, operator, &settings);
+        let (state, groups, keys) = state_analysis(summary, gathered, operator, &settings, sees_files);
         sums.add(&state, groups, keys);
         states.push(state);
     }
@@ -133,20 +134,17 @@ pub fn finish(partial: AnalysisPartial, context: Context) -> Analysis {
         let keys = sums.keys(gathered.operators.remove(at));
         operators.push(operator_analysis(summary, sums, keys, operator, &settings));
     }
+    let size_of = |disk: Option<DiskBytes>, live: &LiveFigures| disk.map_or(live.bytes, |disk| disk.bytes);
     states.sort_by(|a, b| {
-        (b.disk.bytes, &a.operator, &a.operator_id, &a.name).cmp(&(
-            a.disk.bytes,
-            &b.operator,
-            &b.operator_id,
-            &b.name,
-        ))
+        let names = (&a.operator, &a.operator_id, &a.name).cmp(&(&b.operator, &b.operator_id, &b.name));
+        size_of(b.disk, &b.live).cmp(&size_of(a.disk, &a.live)).then(names)
     });
-    operators.sort_by(|a, b| (b.disk.bytes, &a.id).cmp(&(a.disk.bytes, &b.id)));
+    operators.sort_by(|a, b| size_of(b.disk, &b.live).cmp(&size_of(a.disk, &a.live)).then(a.id.cmp(&b.id)));
     let size = |s: &NotAnalyzed| s.bytes.or(s.bytes_at_most);
     not_analyzed.sort_by(|a, b| {
         (size(b), &a.operator, &a.operator_id, &a.name).cmp(&(size(a), &b.operator, &b.operator_id, &b.name))
     });
-    let totals = totals(&states, &not_analyzed);
+    let totals = totals(&states, &not_analyzed, sees_files);
     let mut all = findings;
     all.extend(overview.findings);
     all.extend(findings::of(&totals, &states, &operators, &backends));
@@ -236,11 +234,12 @@ struct All {
     operators: BTreeMap<u32, KeysPartial>,
 }
 
-fn gather(partial: AnalysisPartial, subjects: &Subjects) -> All {
+fn gather(partial: AnalysisPartial, subjects: &Subjects, sees_files: bool) -> All {
     let mut all = All { states: BTreeMap::new(), operators: BTreeMap::new() };
     let place = |key: &StateKey| (key.operator, key.state.clone());
+    let disk_bytes = sees_files.then_some(0);
     let empty =
-        |subtask| SubtaskAnalysis { subtask, key_groups: None, disk_bytes: 0, rows: 0, entries: 0, bytes: 0 };
+        |subtask| SubtaskAnalysis { subtask, key_groups: None, disk_bytes, rows: 0, entries: 0, bytes: 0 };
     let handle = |at: u32| subjects.handles.get(at as usize).copied();
     for (key, mut partial) in partial.states {
         let prefix = subjects.operators.get(key.operator as usize).map_or(1, |operator| operator.prefix);
@@ -274,7 +273,7 @@ fn gather(partial: AnalysisPartial, subjects: &Subjects) -> All {
         let gathered = all.states.entry(place(&key.state)).or_default();
         if let Some(handle) = handle(key.state.handle) {
             let part = gathered.subtasks.entry(handle.subtask).or_insert_with(|| empty(handle.subtask));
-            part.disk_bytes = part.disk_bytes.saturating_add(tally.disk_bytes());
+            part.disk_bytes = part.disk_bytes.map(|bytes| bytes.saturating_add(tally.disk_bytes()));
         }
         gathered.tallies.entry((key.level, key.compression)).or_default().merge(&tally);
     }
@@ -321,7 +320,9 @@ fn shares(disk: DiskBytes) -> DiskBytes {
     }
 }
 
-fn add_disk(sum: &mut DiskBytes, other: &DiskBytes) {
+fn add_disk(sum: &mut Option<DiskBytes>, other: Option<&DiskBytes>) {
+    let Some(other) = other else { return };
+    let sum = sum.get_or_insert_default();
     *sum = shares(DiskBytes {
         bytes: sum.bytes.saturating_add(other.bytes),
         live_bytes: sum.live_bytes.saturating_add(other.live_bytes),
@@ -358,11 +359,12 @@ fn state_analysis(
     gathered: Gathered,
     operator: &Operator,
     settings: &Settings,
+    sees_files: bool,
 ) -> (StateAnalysis, BTreeMap<u32, GroupTotals>, KeysPartial) {
     let Gathered { live: partial, keys, tallies, subtasks, examples, sample } = gathered;
     let mut physical = PhysicalTally::default();
     tallies.values().for_each(|tally| physical.merge(tally));
-    let disk = disk(&physical);
+    let disk = sees_files.then(|| disk(&physical));
     let problems = |problems: &[Problem]| {
         let found = problems.iter().filter_map(|problem| partial.not_walked.get(problem));
         found.fold(0u64, |rows, totals| rows.saturating_add(totals.rows))
@@ -391,8 +393,8 @@ fn state_analysis(
         type_text: summary.type_text.clone(),
         disk,
         live: live_figures(&partial.live, at_least, keys.keys(), counted),
-        physical,
-        space_amplification: (partial.live.bytes() > 0)
+        physical: sees_files.then_some(physical),
+        space_amplification: (sees_files && partial.live.bytes() > 0)
             .then(|| ratio(physical.raw_bytes(), partial.live.bytes())),
         row_bytes: partial.row_bytes.distribution(),
         element_bytes: (summary.kind == "list").then(|| partial.element_bytes.distribution()),
@@ -411,8 +413,8 @@ fn state_analysis(
                 share: ratio(expired.entries, partial.ages.as_ref().map_or(0, |ages| ages.ages.count())),
                 rows: expired.rows,
                 bytes: expired.bytes,
-                disk_bytes: disk.expired_bytes,
-                when_written: expired.when_written,
+                disk_bytes: disk.map(|disk| disk.expired_bytes),
+                when_written: sees_files.then_some(expired.when_written),
             }),
         },
         kryo: KryoAnalysis {
@@ -427,7 +429,7 @@ fn state_analysis(
         not_walked: partial
             .not_walked
             .iter()
-            .map(|(problem, totals)| not_walked(*problem, totals, examples.get(problem)))
+            .map(|(problem, totals)| not_walked(*problem, totals, examples.get(problem), sees_files))
             .collect(),
         missing: missing(&physical),
     };
@@ -472,6 +474,7 @@ fn not_walked(
     problem: Problem,
     totals: &NotWalkedTotals,
     example: Option<&((Vec<u8>, u64), u32)>,
+    sees_files: bool,
 ) -> NotWalked {
     NotWalked {
         problem,
@@ -482,7 +485,7 @@ fn not_walked(
         example: example.map(|((key, sst), subtask)| Example {
             key_hex: hex(key),
             subtask: *subtask,
-            sst: *sst,
+            sst: sees_files.then_some(*sst),
         }),
     }
 }
@@ -606,7 +609,7 @@ fn skew_analysis(
 #[derive(Debug, Default)]
 struct OperatorSums {
     states: usize,
-    disk: DiskBytes,
+    disk: Option<DiskBytes>,
     live: LiveFigures,
     groups: BTreeMap<u32, GroupTotals>,
     rows_not_cut: u64,
@@ -617,7 +620,7 @@ struct OperatorSums {
 impl OperatorSums {
     fn add(&mut self, state: &StateAnalysis, groups: BTreeMap<u32, GroupTotals>, keys: KeysPartial) {
         self.states += 1;
-        add_disk(&mut self.disk, &state.disk);
+        add_disk(&mut self.disk, state.disk.as_ref());
         add_live(&mut self.live, &state.live);
         merge_maps(&mut self.groups, groups, |a, b| a.merge(&b));
         if state.timers.is_none() {
@@ -675,22 +678,29 @@ fn operator_analysis(
     }
 }
 
-fn totals(states: &[StateAnalysis], not_analyzed: &[NotAnalyzed]) -> AnalysisTotals {
+fn totals(states: &[StateAnalysis], not_analyzed: &[NotAnalyzed], sees_files: bool) -> AnalysisTotals {
     let mut totals = AnalysisTotals { states: states.len(), ..AnalysisTotals::default() };
+    let (mut asked, mut covered, mut physical) = (0u64, 0u64, PhysicalTally::default());
+    totals.disk = sees_files.then(DiskBytes::default);
     for state in states {
-        add_disk(&mut totals.disk, &state.disk);
+        add_disk(&mut totals.disk, state.disk.as_ref());
         add_live(&mut totals.live, &state.live);
-        totals.physical.merge(&state.physical);
+        if let Some(of_state) = &state.physical {
+            physical.merge(of_state);
+        }
+        let bytes = state.disk.map_or(0, |disk| disk.bytes);
         if state.ttl.asked {
-            let asked = &mut totals.ttl_asked_disk_bytes;
-            *asked = asked.saturating_add(state.disk.bytes);
+            asked = asked.saturating_add(bytes);
             if state.ttl.covered == Some(true) {
-                let covered = &mut totals.ttl_covered_disk_bytes;
-                *covered = covered.saturating_add(state.disk.bytes);
+                covered = covered.saturating_add(bytes);
             }
         }
     }
-    totals.missing = missing(&totals.physical);
+    totals.missing = missing(&physical);
+    if sees_files {
+        totals.physical = Some(physical);
+        (totals.ttl_asked_disk_bytes, totals.ttl_covered_disk_bytes) = (Some(asked), Some(covered));
+    }
     totals.not_analyzed_bytes =
         not_analyzed.iter().filter_map(|state| state.bytes).fold(0, u64::saturating_add);
     totals

@@ -25,9 +25,9 @@ pub struct Analysis {
     pub filter: Filter,
     /// Sums over all states that were analyzed.
     pub totals: AnalysisTotals,
-    /// Every state that was analyzed, the one with most on-disk bytes first.
+    /// Every state that was analyzed, the one with most on-disk bytes first; where these are absent, with most live ones.
     pub states: Vec<StateAnalysis>,
-    /// Every operator with a state that was analyzed, the one with most on-disk bytes first.
+    /// Every operator with a state that was analyzed, in the same order.
     pub operators: Vec<OperatorAnalysis>,
     /// States that cannot be analyzed, the largest first.
     pub not_analyzed: Vec<NotAnalyzed>,
@@ -42,12 +42,23 @@ pub struct Analysis {
 pub struct Method {
     /// How much was read: `full` is everything, once.
     pub depth: &'static str,
-    /// What read it: `native`, or `rocksdb`, the engine of reference.
-    pub engine: &'static str,
+    /// What read it.
+    pub engine: Engine,
     /// Whether the checksums of blocks were verified.
     pub checksums: bool,
     /// How many keys each list of top keys holds at most.
     pub top: usize,
+}
+
+/// What reads the live view.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Engine {
+    /// Our own reader of SST files. It sees what lies in the files too.
+    Native,
+    /// RocksDB's iterators, the engine of reference. They hand out what is live and nothing else, so that all that is
+    /// said of files is absent: on-disk bytes, levels, compression, what was expired when it was written.
+    Rocksdb,
 }
 
 /// The time that ages are counted against.
@@ -123,18 +134,18 @@ pub struct DiskBytes {
 /// Sums over all states that were analyzed.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct AnalysisTotals {
-    /// On-disk bytes.
-    pub disk: DiskBytes,
+    /// On-disk bytes; absent where the engine does not see them.
+    pub disk: Option<DiskBytes>,
     /// What is live.
     pub live: LiveFigures,
-    /// What lies in the files.
-    pub physical: PhysicalTally,
+    /// What lies in the files; absent as `disk` is.
+    pub physical: Option<PhysicalTally>,
     /// States that were analyzed.
     pub states: usize,
-    /// On-disk bytes of states that are asked for a TTL.
-    pub ttl_asked_disk_bytes: u64,
+    /// On-disk bytes of states that are asked for a TTL; absent as `disk` is.
+    pub ttl_asked_disk_bytes: Option<u64>,
     /// Of these, on-disk bytes of states with one.
-    pub ttl_covered_disk_bytes: u64,
+    pub ttl_covered_disk_bytes: Option<u64>,
     /// Bytes of states that were not analyzed, where known.
     pub not_analyzed_bytes: u64,
     /// What could not be read.
@@ -189,21 +200,21 @@ pub struct StateAnalysis {
     pub kind: &'static str,
     /// The state's type in readable form.
     pub type_text: String,
-    /// On-disk bytes.
-    pub disk: DiskBytes,
+    /// On-disk bytes; absent where the engine does not see them.
+    pub disk: Option<DiskBytes>,
     /// What is live.
     pub live: LiveFigures,
-    /// What lies in the files.
-    pub physical: PhysicalTally,
-    /// Raw bytes in the files for each raw live byte; absent where nothing is live.
+    /// What lies in the files; absent as `disk` is.
+    pub physical: Option<PhysicalTally>,
+    /// Raw bytes in the files for each raw live byte; absent where nothing is live, and as `disk` is.
     pub space_amplification: Option<f64>,
     /// Sizes of live rows: raw bytes of key and value.
     pub row_bytes: Distribution,
     /// Sizes of the elements of a list that could be divided; absent for other kinds.
     pub element_bytes: Option<Distribution>,
-    /// By level of the LSM tree.
+    /// By level of the LSM tree; empty where the engine does not see levels.
     pub levels: Vec<LevelAnalysis>,
-    /// By level and compression.
+    /// By level and compression; empty as `levels` is.
     pub compressions: Vec<CompressionAnalysis>,
     /// By subtask.
     pub subtasks: Vec<SubtaskAnalysis>,
@@ -264,8 +275,8 @@ pub struct SubtaskAnalysis {
     pub subtask: u32,
     /// Its key groups (first, last); of several handles, those of all.
     pub key_groups: Option<(u32, u32)>,
-    /// On-disk bytes.
-    pub disk_bytes: u64,
+    /// On-disk bytes; absent where the engine does not see them.
+    pub disk_bytes: Option<u64>,
     /// Live rows.
     pub rows: u64,
     /// Live entries.
@@ -445,11 +456,11 @@ pub struct ExpiredAnalysis {
     pub rows: u64,
     /// Raw bytes: of rows that are expired as a whole with their key; else of the expired elements alone.
     pub bytes: u64,
-    /// On-disk bytes attributed to them.
-    pub disk_bytes: u64,
+    /// On-disk bytes attributed to them; absent where the engine does not see them.
+    pub disk_bytes: Option<u64>,
     /// Entries that were already expired when a compaction wrote the file in which they lie (level 1 and below): the
-    /// compaction filter of the TTL did not remove them.
-    pub when_written: u64,
+    /// compaction filter of the TTL did not remove them. Absent as `disk_bytes` is.
+    pub when_written: Option<u64>,
 }
 
 /// What passes through Kryo.
@@ -516,8 +527,8 @@ pub struct Example {
     pub key_hex: String,
     /// The subtask.
     pub subtask: u32,
-    /// Number of the SST in which it lies: `17` is `000017.sst`.
-    pub sst: u64,
+    /// Number of the SST in which it lies: `17` is `000017.sst`. Absent where the engine does not see files.
+    pub sst: Option<u64>,
 }
 
 /// One operator.
@@ -537,8 +548,8 @@ pub struct OperatorAnalysis {
     pub key_type: Option<String>,
     /// States that were analyzed.
     pub states: usize,
-    /// On-disk bytes.
-    pub disk: DiskBytes,
+    /// On-disk bytes; absent where the engine does not see them.
+    pub disk: Option<DiskBytes>,
     /// What is live, over all states; `keys` are the distinct ones where `keys` below is there.
     pub live: LiveFigures,
     /// Keys over all states but timers; absent where they were not counted together.

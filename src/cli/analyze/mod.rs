@@ -2,6 +2,8 @@
 
 mod arguments;
 mod progress;
+#[cfg(feature = "rocksdb")]
+mod reference;
 mod save;
 
 use std::collections::HashSet;
@@ -19,7 +21,8 @@ use self::save::SaveFile;
 use super::spill::SpillFile;
 use super::{Common, Exit, Failure, Format, Selection, current_dir, exit, output_failure};
 use crate::analyzers::analysis::{
-    Analysis, Context, Method, ReferenceTime, Settings, Subjects, TtlArgument, VariantCost, Witness, finish,
+    Analysis, Context, Engine, Method, ReferenceTime, Settings, Subjects, TtlArgument, VariantCost, Witness,
+    finish,
 };
 use crate::analyzers::overview::{self, Overview};
 use crate::model::Details;
@@ -62,6 +65,9 @@ pub(super) struct Analyze {
     /// About how much memory to use, such as 256M or 1G; what does not fit goes to temporary files
     #[arg(long, default_value = "128M", value_name = "BYTES", value_parser = byte_size)]
     memory: u64,
+    /// What reads the live view; rocksdb is there to compare with: it copies each database to a temporary directory
+    #[arg(long, value_enum, default_value_t = EngineArgument::Native, value_name = "ENGINE")]
+    engine: EngineArgument,
     /// Do not verify the checksums of blocks
     #[arg(long)]
     no_checksums: bool,
@@ -83,18 +89,29 @@ enum WhatIf {
     Compression,
 }
 
+/// What reads the live view.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum EngineArgument {
+    /// Our own reader of SST files.
+    Native,
+    /// RocksDB's iterators, in a build with the feature `rocksdb`.
+    Rocksdb,
+}
+
 impl Analyze {
     pub(super) fn run(&self, out: &mut dyn Write) -> Result<Exit, Failure> {
         let here = current_dir()?;
         let location = super::location(&self.path, &here)?;
         // What is typed wrongly is said before anything is read.
+        self.check_engine()?;
         let reading = &self.common.reading;
         let (rules, uids) = (reading.rules(&here)?, self.selection.uids()?);
         let at_ms = self.at.as_deref().map(super::time).transpose()?;
         let save = self.save.as_deref().map(SaveFile::open).transpose()?;
         let storage = Stores::local();
         let (file, newest) = super::snapshot(&storage, &self.path, &location, reading.in_flight())?;
-        let options = ReadOptions { relocate: rules, in_flight: reading.in_flight(), properties: true };
+        let options =
+            ReadOptions { relocate: rules.clone(), in_flight: reading.in_flight(), properties: true };
         let SnapshotReading { snapshot, details, findings, places, tables } =
             read_snapshot(&storage, &file, &options).map_err(|error| super::no_snapshot(&file, &error))?;
         let context = super::context(&file, places, self.selection.filter(), uids, false);
@@ -117,9 +134,21 @@ impl Analyze {
         let scan = Scan::plan(input, &select);
         let question = Question::new(&settings, &overview.filter, !self.no_checksums);
         let head = Head::new(&scan, overview.snapshot.location.clone(), &file.bytes, question);
-        let result = self.read(&scan, &storage, save, &head)?;
-
-        let mut finished = scan.finish(&result.partial);
+        let (mut finished, read) = match self.engine {
+            EngineArgument::Native => {
+                let read = self.read(&scan, &storage, save, &head)?;
+                (scan.finish(&read.partial), Some(read))
+            }
+            #[cfg(feature = "rocksdb")]
+            EngineArgument::Rocksdb => {
+                let (file, snapshot, details) = (&file, &snapshot, &details);
+                let subject = reference::Subject { storage: &storage, file, rules, snapshot, details };
+                let analysis = subject.analyze(self, &scan)?;
+                (Finished { analysis, findings: Vec::new() }, None)
+            }
+            #[cfg(not(feature = "rocksdb"))]
+            EngineArgument::Rocksdb => return Err(without_rocksdb()),
+        };
         let costs = match self.what_if {
             Some(WhatIf::Compression) => self.recompress(&scan, &storage, &mut finished)?,
             None => Vec::new(),
@@ -132,10 +161,31 @@ impl Analyze {
             findings: finished.findings,
         };
         let analysis = finish(finished.analysis, context);
-        if let Some(save) = &result.save {
-            save.complete(&head, &result.partial, &analysis)?;
+        if let Some(Outcome { save: Some(save), partial }) = &read {
+            save.complete(&head, partial, &analysis)?;
         }
         self.report(out, &analysis, &costs)
+    }
+
+    /// What the engine of reference does not do.
+    fn check_engine(&self) -> Result<(), Failure> {
+        if self.engine == EngineArgument::Native {
+            return Ok(());
+        }
+        if cfg!(not(feature = "rocksdb")) {
+            return Err(without_rocksdb());
+        }
+        let options = [
+            ("--save", self.save.is_some()),
+            ("--what-if", self.what_if.is_some()),
+            ("--no-checksums", self.no_checksums),
+        ];
+        match options.iter().find(|(_, given)| *given) {
+            Some((option, _)) => Err(Failure::usage(format!(
+                "{option} does not go with --engine rocksdb, which only hands out live rows"
+            ))),
+            None => Ok(()),
+        }
     }
 
     /// What was asked for, where that only shows when the snapshot was read.
@@ -188,7 +238,11 @@ impl Analyze {
     }
 
     fn method(&self) -> Method {
-        Method { depth: "full", engine: "native", checksums: !self.no_checksums, top: usize::from(self.top) }
+        let engine = match self.engine {
+            EngineArgument::Native => Engine::Native,
+            EngineArgument::Rocksdb => Engine::Rocksdb,
+        };
+        Method { depth: "full", engine, checksums: !self.no_checksums, top: usize::from(self.top) }
     }
 
     /// Reads all splits, or those that a saved result lacks.
@@ -285,6 +339,12 @@ impl Analyze {
 struct Outcome<'s> {
     save: Option<SaveFile<'s>>,
     partial: ScanPartial,
+}
+
+fn without_rocksdb() -> Failure {
+    Failure::usage(
+        "--engine rocksdb: this program was built without RocksDB; build it with --features rocksdb",
+    )
 }
 
 /// When the newest SST file was made, as it says itself.

@@ -9,7 +9,9 @@ use std::io::{self, Write};
 use super::Layout;
 use super::table::{self, cut, one_line, wrapped};
 use super::units::{bytes, count, counted, percent, share, short, time};
-use crate::analyzers::analysis::{Analysis, DiskBytes, Missing, StateAnalysis, VariantCost, Witness};
+use crate::analyzers::analysis::{
+    Analysis, DiskBytes, LiveFigures, Missing, StateAnalysis, VariantCost, Witness,
+};
 use crate::model::{Finding, Severity};
 
 /// How many kinds of findings the first screen shows.
@@ -28,7 +30,7 @@ pub fn write(out: &mut dyn Write, analysis: &Analysis, layout: Layout) -> io::Re
     states(out, analysis, layout)?;
     worst_findings(out, analysis, layout)?;
     legend(out, analysis, layout)?;
-    for state in analysis.states.iter().filter(|state| state.disk.bytes > 0).take(layout.rows) {
+    for state in analysis.states.iter().filter(|s| holds_any(s.disk, &s.live)).take(layout.rows) {
         states::write(out, state, layout)?;
     }
     operators::write(out, analysis, layout)?;
@@ -59,6 +61,11 @@ pub fn write_costs(out: &mut dyn Write, costs: &[VariantCost], layout: Layout) -
     table::write(out, layout, &columns, rows)
 }
 
+/// Whether there is anything to tell in detail.
+fn holds_any(disk: Option<DiskBytes>, live: &LiveFigures) -> bool {
+    disk.map_or(live.rows > 0, |disk| disk.bytes > 0)
+}
+
 fn width(layout: Layout) -> usize {
     usize::from(layout.width.unwrap_or(WIDTH))
 }
@@ -69,37 +76,50 @@ fn head(out: &mut dyn Write, analysis: &Analysis) -> io::Result<()> {
     let about = if s.backends.is_empty() { String::new() } else { format!(" ({})", s.backends.join(", ")) };
     let filtered =
         if analysis.filter.operator.is_some() || analysis.filter.state.is_some() { " selected" } else { "" };
+    let read = match (&t.disk, &t.physical) {
+        (Some(disk), Some(physical)) => {
+            let files = counted(physical.files, "SST file", "SST files");
+            format!("{} on disk in {files}, read once", bytes(disk.bytes))
+        }
+        _ => "by RocksDB's iterators, which see what is live and nothing else".to_owned(),
+    };
     writeln!(
         out,
-        "{kind} {}{about}: {} {filtered}{} analyzed, {} on disk in {}, read once",
+        "{kind} {}{about}: {} {filtered}{} analyzed, {read}",
         s.checkpoint_id,
         count(t.states as u64),
         if t.states == 1 { "state" } else { "states" },
-        bytes(t.disk.bytes),
-        counted(t.physical.files, "SST file", "SST files"),
     )?;
     writeln!(out, "  {}", one_line(&s.location))?;
-    if t.disk.bytes > 0 {
+    if let Some(disk) = t.disk.filter(|disk| disk.bytes > 0) {
         let expired = analysis.states.iter().any(|state| state.ttl.expired.is_some());
-        writeln!(out, "  on disk: {}", shares(&t.disk, expired))?;
+        writeln!(out, "  on disk: {}", shares(&disk, expired))?;
+    }
+    if holds_any(t.disk, &t.live) {
+        let files = t.physical.map_or_else(String::new, |physical| {
+            let entries = counted(physical.entries(), "entry", "entries");
+            format!("; in the files: {} of all versions in {entries}", bytes(physical.raw_bytes()))
+        });
         writeln!(
             out,
-            "  live: {} in {}, {}; in the files: {} of all versions in {}",
+            "  live: {} in {}, {}{files}",
             bytes(t.live.bytes),
             counted(t.live.rows, "row", "rows"),
             entries(t.live.entries, t.live.entries_at_least),
-            bytes(t.physical.raw_bytes()),
-            counted(t.physical.entries(), "entry", "entries"),
         )?;
     }
-    if t.ttl_asked_disk_bytes > 0 {
-        writeln!(
-            out,
-            "  TTL: {} of user state on disk has one; ages are against {} ({})",
-            share(t.ttl_covered_disk_bytes, t.ttl_asked_disk_bytes),
-            time(analysis.reference_time.at_ms),
-            witness(analysis.reference_time.witness),
-        )?;
+    let (reference, witness) =
+        (time(analysis.reference_time.at_ms), witness(analysis.reference_time.witness));
+    match (t.ttl_asked_disk_bytes, t.ttl_covered_disk_bytes) {
+        (Some(asked @ 1..), Some(covered)) => {
+            let covered = share(covered, asked);
+            writeln!(
+                out,
+                "  TTL: {covered} of user state on disk has one; ages are against {reference} ({witness})"
+            )?;
+        }
+        (None, _) if t.live.rows > 0 => writeln!(out, "  ages are against {reference} ({witness})")?,
+        _ => {}
     }
     missing(out, "  ", &t.missing)?;
     if !analysis.not_analyzed.is_empty() {
@@ -160,15 +180,17 @@ fn states(out: &mut dyn Write, analysis: &Analysis, layout: Layout) -> io::Resul
     if analysis.states.is_empty() {
         return writeln!(out, "\nNothing to analyze: no state of this snapshot lies in RocksDB files");
     }
-    writeln!(out, "\nSTATES, largest on disk first")?;
+    let on_disk = analysis.totals.disk.is_some();
+    writeln!(out, "\nSTATES, largest {} first", if on_disk { "on disk" } else { "live" })?;
     let wide = layout.width.is_none_or(|width| width >= NARROW);
     let columns = [
         ("STATE", false, true),
         ("OPERATOR", false, wide),
-        ("ON DISK", true, true),
-        ("LIVE", true, true),
-        ("DEAD", true, true),
-        ("EXPIRED", true, true),
+        ("ON DISK", true, on_disk),
+        ("LIVE", true, on_disk),
+        ("DEAD", true, on_disk),
+        ("EXPIRED", true, on_disk),
+        ("LIVE BYTES", true, !on_disk),
         ("ROWS", true, wide),
         ("ENTRIES", true, true),
         ("KEYS", true, true),
@@ -177,7 +199,7 @@ fn states(out: &mut dyn Write, analysis: &Analysis, layout: Layout) -> io::Resul
     ];
     let shown: Vec<_> = columns.iter().filter(|column| column.2).map(|c| (c.0, c.1)).collect();
     let rows = analysis.states.iter().map(|state| {
-        let (d, l) = (&state.disk, &state.live);
+        let (d, l) = (state.disk.unwrap_or_default(), &state.live);
         let any = d.bytes > 0;
         let of = |share| if any { percent(share) } else { "–".to_owned() };
         let cells = [
@@ -186,7 +208,8 @@ fn states(out: &mut dyn Write, analysis: &Analysis, layout: Layout) -> io::Resul
             bytes(d.bytes),
             of(d.live_share),
             of(d.dead_share),
-            expired(state),
+            expired(state, &d),
+            bytes(l.bytes),
             short(l.rows),
             format!("{}{}", if l.entries_at_least { "≥" } else { "" }, short(l.entries)),
             if l.rows == 0 || l.keys > 0 { short(l.keys) } else { "?".to_owned() },
@@ -199,9 +222,9 @@ fn states(out: &mut dyn Write, analysis: &Analysis, layout: Layout) -> io::Resul
 }
 
 /// The share of a state that is expired: not known without a TTL, and not asked where nothing can expire.
-fn expired(state: &StateAnalysis) -> String {
+fn expired(state: &StateAnalysis, disk: &DiskBytes) -> String {
     match (&state.ttl.expired, state.ttl.covered) {
-        (Some(_), _) => percent(state.disk.expired_share),
+        (Some(_), _) => percent(disk.expired_share),
         (None, Some(true)) => "?".to_owned(),
         (None, _) => "–".to_owned(),
     }
@@ -260,6 +283,11 @@ fn legend(out: &mut dyn Write, analysis: &Analysis, layout: Layout) -> io::Resul
     let text = "live = what Flink would see after a restore; dead = tombstones, shadowed versions, what lies outside of \
                 the key groups; row = what a scan of RocksDB yields; entry = a value, list element, map entry or timer; \
                 key = of keyBy. LIVE, DEAD and EXPIRED are shares of ON DISK: compressed bytes, those of all versions.";
+    if analysis.totals.disk.is_none() {
+        let text = "live = what Flink would see after a restore; row = what a scan of RocksDB yields; entry = a value, list \
+                    element, map entry or timer; key = of keyBy. LIVE BYTES are raw: not compressed, composite keys with values.";
+        return wrapped(out, "", text, width);
+    }
     wrapped(out, "", text, width)?;
     if analysis.states.iter().any(|state| state.ttl.expired.is_some()) {
         let text = "With --ttl, LIVE leaves out what is EXPIRED; rows, entries and raw bytes that are called live hold it, as \

@@ -8,7 +8,10 @@ use crate::analyzers::analysis::{Analysis, OperatorAnalysis};
 /// Writes the operators of which there is more to say than of their states.
 pub(super) fn write(out: &mut dyn Write, analysis: &Analysis, layout: Layout) -> io::Result<()> {
     let expired = analysis.states.iter().any(|state| state.ttl.expired.is_some());
-    let large = analysis.operators.iter().filter(|operator| operator.states > 1 && operator.disk.bytes > 0);
+    let large = analysis
+        .operators
+        .iter()
+        .filter(|operator| operator.states > 1 && super::holds_any(operator.disk, &operator.live));
     for operator in large.take(layout.rows) {
         self::operator(out, operator, expired, layout)?;
     }
@@ -30,7 +33,9 @@ fn operator(
         operator.max_parallelism,
         one_line(operator.key_type.as_deref().unwrap_or("not known"))
     )?;
-    writeln!(out, "  on disk {}: {}", bytes(operator.disk.bytes), shares(&operator.disk, expired))?;
+    if let Some(disk) = &operator.disk {
+        writeln!(out, "  on disk {}: {}", bytes(disk.bytes), shares(disk, expired))?;
+    }
     let live = &operator.live;
     writeln!(out, "  live: {} in {}", bytes(live.bytes), entries(live.entries, live.entries_at_least))?;
     parts::skew(out, &operator.skew, super::width(layout))?;

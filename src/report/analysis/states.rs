@@ -29,10 +29,8 @@ pub(super) fn write(out: &mut dyn Write, state: &StateAnalysis, layout: Layout) 
         let what = if not.contradiction { "NOT AS WRITTEN" } else { "not divided" };
         let rows = counted(not.rows, "row", "rows");
         let example = not.example.as_ref().map_or_else(String::new, |example| {
-            format!(
-                " (such as 0x{} in {:06}.sst of subtask {})",
-                example.key_hex, example.sst, example.subtask
-            )
+            let sst = example.sst.map_or_else(String::new, |sst| format!(" in {sst:06}.sst"));
+            format!(" (such as 0x{}{sst} of subtask {})", example.key_hex, example.subtask)
         });
         wrapped(out, "  ", &format!("{what}: {rows}: {}{example}", not.reason), width(layout))?;
     }
@@ -45,14 +43,16 @@ pub(super) fn write(out: &mut dyn Write, state: &StateAnalysis, layout: Layout) 
 }
 
 fn sizes(out: &mut dyn Write, state: &StateAnalysis, width: usize) -> io::Result<()> {
-    let (l, p) = (&state.live, &state.physical);
-    writeln!(
-        out,
-        "  on disk {} in {}: {}",
-        bytes(state.disk.bytes),
-        counted(p.files, "file", "files"),
-        shares(&state.disk, state.ttl.expired.is_some())
-    )?;
+    let l = &state.live;
+    if let (Some(disk), Some(physical)) = (&state.disk, &state.physical) {
+        writeln!(
+            out,
+            "  on disk {} in {}: {}",
+            bytes(disk.bytes),
+            counted(physical.files, "file", "files"),
+            shares(disk, state.ttl.expired.is_some())
+        )?;
+    }
     writeln!(
         out,
         "  live: {} in {}, {}: {} of keys, {} of values",
@@ -68,6 +68,7 @@ fn sizes(out: &mut dyn Write, state: &StateAnalysis, width: usize) -> io::Result
     if let Some(elements) = state.element_bytes.as_ref().and_then(|elements| spread(elements, bytes)) {
         writeln!(out, "    list elements of {elements}")?;
     }
+    let Some(p) = &state.physical else { return Ok(()) };
     let amplification =
         state.space_amplification.map_or_else(String::new, |n| format!(", {n:.2} × what is live"));
     writeln!(out, "  in the files: {} of all versions{amplification}", bytes(p.raw_bytes()))?;
@@ -158,13 +159,15 @@ fn ttl(out: &mut dyn Write, ttl: &TtlAnalysis) -> io::Result<()> {
     if let Some(expired) = &ttl.expired {
         writeln!(
             out,
-            "  TTL of {}: {} expired ({}), {} raw, {} on disk; {} were expired when a compaction wrote them",
+            "  TTL of {}: {} expired ({}), {} raw{}{}",
             ttl.ttl_ms.map_or_else(String::new, duration),
             entries(expired.entries, false),
             percent(expired.share),
             bytes(expired.bytes),
-            bytes(expired.disk_bytes),
-            count(expired.when_written)
+            expired.disk_bytes.map_or_else(String::new, |n| format!(", {} on disk", bytes(n))),
+            expired.when_written.map_or_else(String::new, |n| {
+                format!("; {} were expired when a compaction wrote them", count(n))
+            })
         )?;
     }
     self::ages(out, ages)

@@ -1,5 +1,6 @@
 //! Who says what is live, against RocksDB itself (feature `rocksdb`): on all fixtures, and on databases of all shapes.
 
+mod analyze;
 mod random;
 #[path = "../../../benches/support/synthetic.rs"]
 mod synthetic;
