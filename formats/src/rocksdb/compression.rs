@@ -190,7 +190,8 @@ impl Decompressor {
                 let stated =
                     if format_version < 2 { cursor.u64_le() } else { cursor.varint32().map(u64::from) };
                 let (stated, bytes) = (stated.field("uncompressed_size")?, cursor.rest());
-                // Every further byte of a length adds 255.
+                // Every further byte of a length adds 255. The decoder checks every length and offset against both
+                // buffers; that it is compiled without `safe-decode` makes it copy whole words.
                 let to = job.room(stated, 255 * bytes.len() as u64, 0, out)?;
                 let length = match self.dictionary.as_slice() {
                     [] => lz4_flex::block::decompress_into(bytes, to),
