@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 
 use rayon::prelude::*;
 use serde_json::{Value, json};
-use statescope::analyzers::analysis::{Analysis, Context, Engine, Method, Subjects, finish};
+use statescope::analyzers::analysis::{Analysis, Context, Engine, Method, Settings, Subjects, finish};
 use statescope::analyzers::overview::{self, overview};
 use statescope::model::Table;
 use statescope::readers::snapshot::SnapshotReading;
@@ -289,18 +289,15 @@ fn other_compressions_are_tried_where_that_is_asked_for() {
     );
 }
 
-/// What the command makes of a snapshot of a fixture.
-fn analysis(fixture: &Fixture) -> Analysis {
-    let storage = LocalStorage::new();
-    let reading = read(&storage, &fixture.at(&fixture.newest()));
-    let settings = settings();
-    let partial = scan(&storage, &reading, &settings, 2);
+/// What the command makes of a snapshot on this disk.
+pub fn analysis(reading: &SnapshotReading, settings: Settings) -> Analysis {
+    let partial = scan(&LocalStorage::new(), reading, &settings, 2);
     let SnapshotReading { snapshot, details, tables, .. } = reading;
-    let input = Input { snapshot: &snapshot, details: &details, tables: &tables, settings: &settings };
+    let input = Input { snapshot, details, tables, settings: &settings };
     let finished = Scan::plan(input, &|_, _| true).finish(&partial);
     let context = Context {
         overview: overview(snapshot.clone(), details.clone(), Vec::new(), overview::Context::default()),
-        subjects: Subjects::new(&snapshot, &details),
+        subjects: Subjects::new(snapshot, details),
         method: Method { depth: "full", engine: Engine::Native, checksums: true, top: settings.top },
         settings,
         findings: finished.findings,
@@ -311,7 +308,8 @@ fn analysis(fixture: &Fixture) -> Analysis {
 #[test]
 fn a_narrow_terminal_shows_fewer_columns_and_no_long_line() {
     for (name, columns) in [("inc-2.3", 7), ("inc-1.20", 7), ("sql-2.3", 7)] {
-        let analysis = analysis(fixture(name));
+        let reading = read(&LocalStorage::new(), &fixture(name).at(&fixture(name).newest()));
+        let analysis = analysis(&reading, settings());
         let text = |width| {
             let mut out = Vec::new();
             report::analysis::write(&mut out, &analysis, Layout { width: Some(width), rows: 10 }).unwrap();

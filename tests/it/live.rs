@@ -134,21 +134,31 @@ impl LiveView for Scanned {
         Sample::read().write(directory, max_parallelism, group(&bounds.lower)..group(upper));
         let storage = LocalStorage::new();
         let reading = super::scan::read(&storage, &Location::from_local_path(directory).unwrap());
-        let SnapshotReading { snapshot, details, tables, findings, .. } = &reading;
+        let SnapshotReading { details, findings, .. } = &reading;
         assert!(findings.is_empty() && details.findings.is_empty(), "{findings:?}, {:?}", details.findings);
-        let settings = super::scan::settings();
-        let input = Input { snapshot, details, tables, settings: &settings };
-        let scan = Scan::plan(input, &|_, name| name == column_family);
-        let options = ScanOptions { threads: 2, memory: 64 << 20, checksums: true };
-        let all = Mutex::new(Vec::new());
-        let done = |sink: Collected| all.lock().unwrap().push(sink.rows);
-        let damage = scan.rows(&storage, options, &|_, _| Collected::default(), &done);
-        assert!(damage.is_empty(), "{damage:?}");
-        let mut all = all.into_inner().unwrap();
-        // Splits are done in any order.
-        all.sort();
-        all.iter().flatten().for_each(|(key, value)| each(key, value));
+        let rows = scanned(&storage, &reading, &|_, name| name == column_family);
+        rows.iter().for_each(|(key, value)| each(key, value));
     }
+}
+
+/// The live rows of the states for which `select` answers yes, in the order of their keys within each handle.
+pub fn scanned(
+    storage: &LocalStorage,
+    reading: &SnapshotReading,
+    select: &dyn Fn(usize, &str) -> bool,
+) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let SnapshotReading { snapshot, details, tables, .. } = reading;
+    let settings = super::scan::settings();
+    let scan = Scan::plan(Input { snapshot, details, tables, settings: &settings }, select);
+    let options = ScanOptions { threads: 2, memory: 64 << 20, checksums: true };
+    let all = Mutex::new(Vec::new());
+    let done = |sink: Collected| all.lock().unwrap().push(sink.rows);
+    let damage = scan.rows(storage, options, &|_, _| Collected::default(), &done);
+    assert!(damage.is_empty(), "{damage:?}");
+    let mut all = all.into_inner().unwrap();
+    // Splits are done in any order.
+    all.sort();
+    all.into_iter().flatten().collect()
 }
 
 /// All versions of all keys in memory, sorted; nothing clever at all.

@@ -12,6 +12,7 @@ mod analyze;
 mod bad_input;
 mod cli;
 mod determinism;
+mod figures;
 mod flink;
 mod house;
 mod io_counts;
