@@ -17,6 +17,8 @@ mod recompress;
 mod rows;
 pub mod saved;
 mod tables;
+#[cfg(test)]
+mod tests;
 mod work;
 
 use std::collections::HashMap;
