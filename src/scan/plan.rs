@@ -38,9 +38,11 @@ impl KeyRange {
                 key.get(..prefix).unwrap_or_default().iter().fold(0u32, |n, b| n << 8 | u32::from(*b));
             group_begin(prefix, group + 1)
         };
-        // Behind the last key group is nothing; a range that begins there is empty.
-        let low = up(&self.low).unwrap_or_else(|| vec![0xff; prefix + 1]);
-        Self { low, high: self.high.as_deref().and_then(up) }
+        match up(&self.low) {
+            Some(low) => Self { low, high: self.high.as_deref().and_then(up) },
+            // Behind the last key group is nothing, and what is in it belongs to the range before.
+            None => Self { low: Vec::new(), high: Some(Vec::new()) },
+        }
     }
 }
 
