@@ -16,7 +16,11 @@ use std::cmp::Ordering;
 /// The code of a run that has ended.
 const ENDED: u64 = u64::MAX;
 
-const MAX_SHARED: u32 = u32::MAX - 1;
+/// How many bits of a code are the number of the run, and how many are bytes of the key: with the rest, there is
+/// room for two million runs and for longer keys than are read.
+const RUN_BITS: u32 = 21;
+const PAIR_BITS: u32 = 16;
+const MAX_SHARED: u64 = (u64::MAX >> (RUN_BITS + PAIR_BITS)) - 1;
 
 /// What the heads of the runs are.
 pub(super) trait Heads {
@@ -124,23 +128,22 @@ impl Front {
 /// Whether keys with these codes share more than with the last one.
 #[inline]
 fn is_close(a: u64, b: u64) -> bool {
-    (a ^ b) >> 24 == 0
+    (a ^ b) >> (RUN_BITS + PAIR_BITS - 8) == 0
 }
 
 #[inline]
 fn code(run: usize, shared: usize, pair: u16) -> u64 {
-    // Keys are shorter than 4 GiB, and there are fewer runs than files can be open.
-    u64::from(MAX_SHARED.wrapping_sub(shared as u32)) << 32 | u64::from(pair) << 16 | u64::from(run as u16)
+    (MAX_SHARED.wrapping_sub(shared as u64) << PAIR_BITS | u64::from(pair)) << RUN_BITS | run as u64
 }
 
 /// The run whose head has a code.
 #[inline]
 pub(super) fn run(code: u64) -> usize {
-    usize::from(code as u16)
+    (code & ((1 << RUN_BITS) - 1)) as usize
 }
 
 /// How many bytes a head with a code shares with the last one.
 #[inline]
 pub(super) fn shared(code: u64) -> usize {
-    MAX_SHARED.wrapping_sub((code >> 32) as u32) as usize
+    MAX_SHARED.wrapping_sub(code >> (RUN_BITS + PAIR_BITS)) as usize
 }
