@@ -10,6 +10,8 @@
 
 #[path = "../../formats/tests/support/metadata_writer.rs"]
 mod metadata_writer;
+#[path = "repeated.rs"]
+pub mod repeated;
 
 use std::fs;
 use std::ops::Range;
@@ -77,8 +79,8 @@ impl Sample {
         let (start, count) = (number(key_groups.start), number(key_groups.end - key_groups.start));
         out.operator(6, "by-long", "by-long-uid", self.operator.0, 1, max).null().count(1);
         out.count(0).i32(0).i32(0);
-        // An incremental handle (tag 11), all of its files beside `_metadata`.
-        out.u8(11).i64(1).utf("0f0e0d0c-0b0a-0908-0706-050403020100").i32(start).i32(count).i64(0);
+        // All of its files lie beside `_metadata`.
+        out.incremental_head(1, start, count, 0);
         out.relative("meta", i64::try_from(self.meta.len()).expect("a size"));
         for wanted in [&is_shared as &dyn Fn(&str) -> bool, &is_private] {
             let list: Vec<_> = files.iter().filter(|(name, _)| wanted(name)).collect();

@@ -80,6 +80,11 @@ impl Out {
         self.u8(tag).i32(start).count(offsets.len());
         offsets.iter().fold(self, |out, &o| out.i64(o))
     }
+    /// An incremental handle up to its meta data, which is followed by the shared files, the private ones, and its id.
+    pub fn incremental_head(&mut self, checkpoint: i64, start: i32, count: i32, uploaded: i64) -> &mut Self {
+        self.u8(11).i64(checkpoint).utf("0f0e0d0c-0b0a-0908-0706-050403020100");
+        self.i32(start).i32(count).i64(uploaded)
+    }
     /// An incremental handle whose files are all given as (name, shared, path, size).
     pub fn incremental(
         &mut self,
@@ -89,8 +94,7 @@ impl Out {
         meta: &str,
         files: &[(&str, bool, &str, i64)],
     ) -> &mut Self {
-        self.u8(11).i64(checkpoint).utf("0f0e0d0c-0b0a-0908-0706-050403020100").i32(start).i32(count).i64(77);
-        self.relative(meta, 9);
+        self.incremental_head(checkpoint, start, count, 77).relative(meta, 9);
         for shared in [true, false] {
             let list: Vec<_> = files.iter().filter(|f| f.1 == shared).collect();
             self.count(list.len());

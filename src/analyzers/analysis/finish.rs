@@ -242,32 +242,33 @@ fn gather(partial: AnalysisPartial, subjects: &Subjects, sees_files: bool) -> Al
         |subtask| SubtaskAnalysis { subtask, key_groups: None, disk_bytes, rows: 0, entries: 0, bytes: 0 };
     let handle = |at: u32| subjects.handles.get(at as usize).copied();
     for (key, mut partial) in partial.states {
+        let keys = std::mem::take(&mut partial.keys);
+        all.states.insert(key, Gathered { live: partial, keys, ..Gathered::default() });
+    }
+    for (key, partial) in partial.handles {
         let prefix = subjects.operators.get(key.operator as usize).map_or(1, |operator| operator.prefix);
         let gathered = all.states.entry(place(&key)).or_default();
         // The splits of a handle are merged: keys at their edges are complete, and belong to their key groups.
-        for group in partial.keys.edge_groups(prefix) {
-            let totals = partial.groups.entry(group).or_default();
+        for group in partial.edge_keys.groups(prefix) {
+            let totals = gathered.live.groups.entry(group).or_default();
             totals.keys = totals.keys.saturating_add(1);
         }
-        partial.pairs = partial.pairs.saturating_add(std::mem::take(&mut partial.edge_pairs).len() as u64);
-        gathered.keys.merge(std::mem::take(&mut partial.keys).complete());
-        if let Some(handle) = handle(key.handle) {
-            let part = gathered.subtasks.entry(handle.subtask).or_insert_with(|| empty(handle.subtask));
-            part.key_groups = match (part.key_groups, handle.key_groups) {
-                (Some(a), Some(b)) => Some((a.0.min(b.0), a.1.max(b.1))),
-                (a, b) => a.or(b),
-            };
-            part.rows = part.rows.saturating_add(partial.live.rows);
-            part.entries = part.entries.saturating_add(partial.live.entries);
-            part.bytes = part.bytes.saturating_add(partial.live.bytes());
-            for (problem, totals) in &partial.not_walked {
-                let (key, sst) = &totals.example;
-                let example = ((key.0.to_vec(), *sst), handle.subtask);
-                let first = gathered.examples.entry(*problem).or_insert_with(|| example.clone());
-                *first = example.min(first.clone());
-            }
+        gathered.live.pairs = gathered.live.pairs.saturating_add(partial.edge_pairs.len() as u64);
+        gathered.keys.close(partial.edge_keys);
+        let Some(handle) = handle(key.handle) else { continue };
+        let part = gathered.subtasks.entry(handle.subtask).or_insert_with(|| empty(handle.subtask));
+        part.key_groups = match (part.key_groups, handle.key_groups) {
+            (Some(a), Some(b)) => Some((a.0.min(b.0), a.1.max(b.1))),
+            (a, b) => a.or(b),
+        };
+        part.rows = part.rows.saturating_add(partial.live.rows);
+        part.entries = part.entries.saturating_add(partial.live.entries);
+        part.bytes = part.bytes.saturating_add(partial.live.bytes());
+        for (problem, (key, sst)) in partial.examples {
+            let example = ((key.0.into_vec(), sst), handle.subtask);
+            let first = gathered.examples.entry(problem).or_insert_with(|| example.clone());
+            *first = example.min(first.clone());
         }
-        gathered.live.merge(partial);
     }
     for (key, tally) in partial.tallies {
         let gathered = all.states.entry(place(&key.state)).or_default();
@@ -284,9 +285,10 @@ fn gather(partial: AnalysisPartial, subjects: &Subjects, sees_files: bool) -> Al
             none => *none = Some(sample),
         }
     }
-    for (key, partial) in partial.operators {
-        let complete = partial.keys.complete();
-        merge_maps(&mut all.operators, BTreeMap::from([(key.operator, complete)]), KeysPartial::merge);
+    all.operators =
+        partial.operators.into_iter().map(|(operator, partial)| (operator, partial.keys)).collect();
+    for (key, edges) in partial.operator_edges {
+        all.operators.entry(key.operator).or_default().close(edges);
     }
     all
 }

@@ -129,6 +129,27 @@ impl Largest {
     }
 }
 
+/// Keys at the edges of the splits of one handle: several splits may have rows of each.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EdgeKeys(BTreeMap<KeyBytes, KeyTotals>);
+
+impl EdgeKeys {
+    /// Adds the edges of other splits of the same handle.
+    pub fn merge(&mut self, other: Self) {
+        for (key, totals) in other.0 {
+            self.0.entry(key).or_default().merge(&totals);
+        }
+    }
+
+    /// The key group of each key.
+    pub(super) fn groups(&self, prefix: usize) -> impl Iterator<Item = u32> {
+        self.0.keys().map(move |key| {
+            let bytes = key.0.get(..prefix).unwrap_or(&key.0);
+            bytes.iter().fold(0, |group, byte| group << 8 | u32::from(*byte))
+        })
+    }
+}
+
 /// Takes keys with their totals, in ascending order.
 #[derive(Debug)]
 pub(super) struct KeyCounter {
@@ -138,7 +159,7 @@ pub(super) struct KeyCounter {
     by_entries: Largest,
     bytes: Counter,
     entries: Counter,
-    edges: BTreeMap<KeyBytes, KeyTotals>,
+    edges: EdgeKeys,
     top: usize,
 }
 
@@ -151,7 +172,7 @@ impl KeyCounter {
             by_entries: Largest::new(Measure::Entries, top),
             bytes: Counter::new(),
             entries: Counter::new(),
-            edges: BTreeMap::new(),
+            edges: EdgeKeys::default(),
             top,
         }
     }
@@ -171,11 +192,11 @@ impl KeyCounter {
     /// last. Returns whether it is complete.
     #[inline]
     pub(super) fn close(&mut self, key: &[u8], totals: &KeyTotals, is_last: bool) -> bool {
-        let is_whole = !is_last && !self.edges.is_empty();
+        let is_whole = !is_last && !self.edges.0.is_empty();
         if is_whole {
             self.add(key, totals);
         } else {
-            self.edges.entry(KeyBytes::from(key)).or_default().merge(totals);
+            self.edges.0.entry(KeyBytes::from(key)).or_default().merge(totals);
         }
         is_whole
     }
@@ -212,15 +233,13 @@ pub struct KeysPartial {
     by_entries: Vec<KeyOf>,
     bytes: Histogram,
     entries: Histogram,
-    edges: BTreeMap<KeyBytes, KeyTotals>,
+    edges: EdgeKeys,
 }
 
 impl KeysPartial {
-    /// Adds the keys of other splits of the same handle.
+    /// Adds the keys of other splits: of the same handle or, without edges, of any.
     pub fn merge(&mut self, other: Self) {
-        for (key, totals) in other.edges {
-            self.edges.entry(key).or_default().merge(&totals);
-        }
+        self.edges.merge(other.edges);
         self.totals.merge(&other.totals);
         self.add(other.top, other.keys, other.by_bytes, other.by_entries);
         self.bytes.merge(&other.bytes);
@@ -236,27 +255,28 @@ impl KeysPartial {
         Measure::Entries.largest(&mut self.by_entries, self.top);
     }
 
-    /// Once everything of a handle is merged, the keys at edges are complete, too.
-    #[must_use]
-    pub(super) fn complete(mut self) -> Self {
-        let edges = std::mem::take(&mut self.edges);
-        for totals in edges.values() {
+    /// Leaves the rest without its edges, which say something only beside others of the same handle.
+    pub(super) fn take_edges(&mut self) -> EdgeKeys {
+        std::mem::take(&mut self.edges)
+    }
+
+    /// Once everything of a handle is merged, the keys at its edges are complete, too.
+    pub(super) fn close(&mut self, edges: EdgeKeys) {
+        for totals in edges.0.values() {
             self.totals.merge(totals);
             self.bytes.add(totals.bytes);
             self.entries.add(totals.entries);
         }
-        let edges: Vec<KeyOf> = edges.into_iter().map(|(key, totals)| KeyOf { key, totals }).collect();
+        let edges: Vec<KeyOf> = edges.0.into_iter().map(|(key, totals)| KeyOf { key, totals }).collect();
         self.add(self.top, edges.len() as u64, edges.clone(), edges);
-        self
     }
 
-    /// The key group of each key at the edges of splits.
-    pub(super) fn edge_groups(&self, prefix: usize) -> Vec<u32> {
-        let group = |key: &KeyBytes| {
-            let bytes = key.0.get(..prefix).unwrap_or(&key.0);
-            bytes.iter().fold(0, |group, byte| group << 8 | u32::from(*byte))
-        };
-        self.edges.keys().map(group).collect()
+    /// All keys of the only handle there is.
+    #[cfg(test)]
+    pub(super) fn complete(mut self) -> Self {
+        let edges = self.take_edges();
+        self.close(edges);
+        self
     }
 
     /// Complete keys.

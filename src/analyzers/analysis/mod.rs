@@ -30,12 +30,12 @@ pub use compression::{
 pub use finish::{Context, Subjects, finish};
 pub use histogram::{Distribution, Histogram, HistogramBucket, RELATIVE_ERROR};
 pub use key_bytes::KeyBytes;
-pub use keys::{KeyOf, KeyTotals, KeysPartial};
+pub use keys::{EdgeKeys, KeyOf, KeyTotals, KeysPartial};
 pub use operator::OperatorKeys;
 pub(crate) use partial::pairs;
 pub use partial::{
-    AnalysisPartial, GroupTotals, HandleKey, KryoTotals, LiveTotals, NotWalkedTotals, OperatorPartial,
-    Problem, StateKey, StatePartial, TallyKey,
+    AnalysisPartial, GroupTotals, HandleKey, HandlePartial, KryoTotals, LiveTotals, NotWalkedTotals,
+    OperatorPartial, Problem, StateKey, StatePartial, TallyKey,
 };
 pub use plan::{Settings, StatePlan, TtlArgument};
 pub use tally::PhysicalTally;

@@ -11,7 +11,7 @@ use super::ages::{AgesPartial, ExpiredTotals};
 use super::compression::CompressionSample;
 use super::histogram::Histogram;
 use super::key_bytes::KeyBytes;
-use super::keys::KeysPartial;
+use super::keys::{EdgeKeys, KeysPartial};
 use super::sums::sums;
 use super::tally::PhysicalTally;
 use super::timers::TimersPartial;
@@ -173,7 +173,7 @@ impl NotWalkedTotals {
     }
 }
 
-/// The live view of a state of a handle: of one split, or of several.
+/// The live view of a state: of one split, of several of one handle or, without what lies at edges of splits, of any.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StatePartial {
     /// Sums over all rows.
@@ -229,7 +229,7 @@ pub(super) fn merge_options<T>(ours: &mut Option<T>, theirs: Option<T>, merge: i
 }
 
 impl StatePartial {
-    /// Adds another split of the same state and handle.
+    /// Adds another split of the same state.
     pub fn merge(&mut self, other: Self) {
         self.live.merge(&other.live);
         self.row_bytes.merge(&other.row_bytes);
@@ -246,7 +246,8 @@ impl StatePartial {
     }
 }
 
-/// The keys of an operator over all its states but timers, of one split of a handle, or of several.
+/// The keys of an operator over all its states but timers: of one split, of several of one handle or, without those at
+/// edges of splits, of any.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OperatorPartial {
     /// The keys.
@@ -254,24 +255,69 @@ pub struct OperatorPartial {
 }
 
 impl OperatorPartial {
-    /// Adds another split of the same handle.
+    /// Adds another split of the same operator.
     pub fn merge(&mut self, other: Self) {
         self.keys.merge(other.keys);
     }
 }
 
-/// Everything that splits yielded.
+/// What is to be known of each handle of a state apart from the others.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HandlePartial {
+    /// Sums over all rows.
+    pub live: LiveTotals,
+    /// Keys at the edges of splits.
+    pub edge_keys: EdgeKeys,
+    /// Pairs of key and namespace at the edges of splits.
+    pub edge_pairs: BTreeSet<KeyBytes>,
+    /// The first row that could not be divided further, as in [`NotWalkedTotals::example`].
+    pub examples: BTreeMap<Problem, (KeyBytes, u64)>,
+}
+
+impl HandlePartial {
+    /// Takes from the live view of a split what is to stay with its handle.
+    fn take(partial: &mut StatePartial) -> Self {
+        let examples = partial.not_walked.iter();
+        Self {
+            live: partial.live,
+            examples: examples.map(|(problem, totals)| (*problem, totals.example.clone())).collect(),
+            edge_keys: partial.keys.take_edges(),
+            edge_pairs: std::mem::take(&mut partial.edge_pairs),
+        }
+    }
+
+    /// Adds other splits of the same handle.
+    fn merge(&mut self, other: Self) {
+        self.live.merge(&other.live);
+        self.edge_keys.merge(other.edge_keys);
+        self.edge_pairs.extend(other.edge_pairs);
+        merge_maps(&mut self.examples, other.examples, |ours, theirs| {
+            if theirs < *ours {
+                *ours = theirs;
+            }
+        });
+    }
+}
+
+/// Everything that splits yielded. What takes memory is kept once for all handles of a state or operator: there may be
+/// thousands.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AnalysisPartial {
-    /// The live view of each state of each handle.
+    /// The live view of each state, by index of the operator in the snapshot and name, without what lies at edges.
     #[serde(with = "pairs")]
-    pub states: BTreeMap<StateKey, StatePartial>,
+    pub states: BTreeMap<(u32, String), StatePartial>,
+    /// What of it is kept for each handle.
+    #[serde(with = "pairs")]
+    pub handles: BTreeMap<StateKey, HandlePartial>,
     /// The physical view.
     #[serde(with = "pairs")]
     pub tallies: BTreeMap<TallyKey, PhysicalTally>,
-    /// Keys over all states of an operator.
+    /// Keys over all states of an operator, by its index, without those at edges.
     #[serde(with = "pairs")]
-    pub operators: BTreeMap<HandleKey, OperatorPartial>,
+    pub operators: BTreeMap<u32, OperatorPartial>,
+    /// The keys at edges.
+    #[serde(with = "pairs")]
+    pub operator_edges: BTreeMap<HandleKey, EdgeKeys>,
     /// Sampled blocks, compressed in other ways (`--what-if compression`).
     #[serde(with = "pairs")]
     pub samples: BTreeMap<StateKey, CompressionSample>,
@@ -279,8 +325,11 @@ pub struct AnalysisPartial {
 
 impl AnalysisPartial {
     /// Adds the live view of a split.
-    pub fn add_state(&mut self, key: StateKey, partial: StatePartial) {
-        merge_maps(&mut self.states, BTreeMap::from([(key, partial)]), StatePartial::merge);
+    pub fn add_state(&mut self, key: StateKey, mut partial: StatePartial) {
+        let handle = HandlePartial::take(&mut partial);
+        let state = (key.operator, key.state.clone());
+        merge_maps(&mut self.handles, BTreeMap::from([(key, handle)]), HandlePartial::merge);
+        merge_maps(&mut self.states, BTreeMap::from([(state, partial)]), StatePartial::merge);
     }
 
     /// Adds what was counted in files.
@@ -289,8 +338,10 @@ impl AnalysisPartial {
     }
 
     /// Adds the keys of a split.
-    pub fn add_operator(&mut self, key: HandleKey, partial: OperatorPartial) {
-        merge_maps(&mut self.operators, BTreeMap::from([(key, partial)]), OperatorPartial::merge);
+    pub fn add_operator(&mut self, key: HandleKey, mut partial: OperatorPartial) {
+        self.operator_edges.entry(key).or_default().merge(partial.keys.take_edges());
+        let operator = BTreeMap::from([(key.operator, partial)]);
+        merge_maps(&mut self.operators, operator, OperatorPartial::merge);
     }
 
     /// Adds sampled blocks.
@@ -301,8 +352,10 @@ impl AnalysisPartial {
     /// Adds what other splits yielded.
     pub fn merge(&mut self, other: Self) {
         merge_maps(&mut self.states, other.states, StatePartial::merge);
+        merge_maps(&mut self.handles, other.handles, HandlePartial::merge);
         merge_maps(&mut self.tallies, other.tallies, |a, b| a.merge(&b));
         merge_maps(&mut self.operators, other.operators, OperatorPartial::merge);
+        merge_maps(&mut self.operator_edges, other.operator_edges, EdgeKeys::merge);
         merge_maps(&mut self.samples, other.samples, CompressionSample::merge);
     }
 }
