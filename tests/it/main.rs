@@ -19,6 +19,7 @@ mod io_counts;
 mod json_docs;
 mod live;
 mod materialize;
+mod memory;
 mod recompress;
 mod registry;
 mod relocation;
