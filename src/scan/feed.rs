@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use statescope_formats::rocksdb::block::{Block, StoredBlock};
@@ -9,6 +10,7 @@ use statescope_formats::rocksdb::compression::{CompressionType, Decompressor};
 use statescope_formats::rocksdb::data_block::EntryFault;
 use statescope_formats::rocksdb::handle::BLOCK_TRAILER_LEN;
 
+use super::Progress;
 use super::recompress::put_varint32;
 use super::tables::{BlockList, OpenTable, ReadError, ScanTable, check_size, uncompressed_limit};
 use crate::analyzers::analysis::PhysicalTally;
@@ -22,6 +24,15 @@ pub(super) struct Reading<'s> {
     pub(super) checksums: bool,
     /// How many bytes are read at once.
     pub(super) chunk: u64,
+    /// How far the scan is, and whether it is to end.
+    pub(super) progress: &'s Progress,
+}
+
+impl Reading<'_> {
+    /// Adds bytes to the progress. All threads share that number, so this is for chunks and not for blocks.
+    fn tell_progress(&self, bytes: &mut u64) {
+        self.progress.bytes.fetch_add(std::mem::take(bytes), Ordering::Relaxed);
+    }
 }
 
 /// Something of a table that could not be read.
@@ -53,6 +64,8 @@ pub(super) struct Feed<'s> {
     compression: CompressionType,
     stored: u64,
     uncompressed: u64,
+    /// On-disk bytes that were read and are not part of the progress yet.
+    untold: u64,
     /// By table and compression.
     pub(super) tallies: BTreeMap<(u32, CompressionType), PhysicalTally>,
     pub(super) damage: Vec<Damage>,
@@ -95,6 +108,7 @@ impl<'s> Feed<'s> {
             compression: CompressionType::NoCompression,
             stored: 0,
             uncompressed: 0,
+            untold: 0,
             tallies: BTreeMap::new(),
             damage: Vec::new(),
         }
@@ -123,6 +137,7 @@ impl<'s> Feed<'s> {
             self.chunk = Bytes::new();
             self.chunk = source.read(self.reading.storage, handle.offset..end)?;
             self.chunk_at = handle.offset;
+            self.reading.tell_progress(&mut self.untold);
         }
         let tail = &current.table.table.tail;
         let stored = StoredBlock::cut(&self.chunk, self.chunk_at, handle)?;
@@ -150,6 +165,11 @@ impl<'s> Feed<'s> {
         Ok(())
     }
 
+    /// Adds what was read since the last chunk to the progress.
+    pub(super) fn tell_progress(&mut self) {
+        self.reading.tell_progress(&mut self.untold);
+    }
+
     fn block_offset(&self) -> u64 {
         let current = self.current.as_ref();
         let block = current.and_then(|c| c.table.blocks.blocks.get(c.next.checked_sub(1)?));
@@ -159,6 +179,10 @@ impl<'s> Feed<'s> {
 
 impl Blocks for Feed<'_> {
     fn advance(&mut self) -> bool {
+        // A split may be large; what it has so far is thrown away.
+        if self.reading.progress.stop.load(Ordering::Relaxed) {
+            return false;
+        }
         loop {
             match self.load() {
                 Some(Ok(())) => return true,
@@ -218,6 +242,7 @@ impl Blocks for Feed<'_> {
             up_to(stored, to) - up_to(stored, from)
         };
         let stored = if all == 0 { self.stored } else { part(self.stored) };
+        self.untold = self.untold.saturating_add(stored);
         let live_raw = raw.saturating_sub(block.dead_bytes);
         let live_stored = share(stored, live_raw, raw);
         let others = block.not_understood;

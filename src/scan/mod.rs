@@ -125,7 +125,8 @@ pub struct Scan<'a> {
 /// How far a scan is.
 #[derive(Debug, Default)]
 pub struct Progress {
-    /// On-disk bytes of data blocks that were read.
+    /// On-disk bytes of data blocks that were read; goes on within splits. In the end, what [`Scan::bytes`] says, unless
+    /// there is damage, or files hold more than the key groups of their handles.
     pub bytes: AtomicU64,
     /// Set it to make the scan end early.
     pub stop: AtomicBool,
@@ -242,15 +243,9 @@ impl<'a> Scan<'a> {
             storage,
             checksums: options.checksums,
             chunk: chunk.clamp(SMALLEST_CHUNK, LARGEST_CHUNK),
+            progress,
         };
-        Shared {
-            reading,
-            open,
-            top: self.input.settings.top,
-            stop: &progress.stop,
-            progress: &progress.bytes,
-            spill,
-        }
+        Shared { reading, open, top: self.input.settings.top, spill }
     }
 
     /// Calls `work` for all splits, in order but in parallel, until it says no.

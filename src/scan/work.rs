@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
 use statescope_formats::rocksdb::compression::CompressionType;
 
@@ -22,10 +22,6 @@ pub(super) struct Shared<'a> {
     pub(super) reading: Reading<'a>,
     pub(super) open: OpenTables,
     pub(super) top: usize,
-    /// Set when there is no use in going on.
-    pub(super) stop: &'a AtomicBool,
-    /// On-disk bytes that were read.
-    pub(super) progress: &'a AtomicU64,
     /// Where keys of timers go that do not fit into memory.
     pub(super) spill: Option<SpillFn<'a>>,
 }
@@ -79,6 +75,18 @@ struct Reader<'a, 't> {
     state: &'a State,
     scan: LiveScan<'t, Feed<'a>>,
     accumulator: StateAccumulator<'a>,
+}
+
+impl<'a, 't> Reader<'a, 't> {
+    fn new(open: &'t mut OpenState<'a>) -> Self {
+        let OpenState { state, range, tombstones, runs } = open;
+        let state = *state;
+        Self {
+            state,
+            scan: LiveScan::new(std::mem::take(runs), &range.low, tombstones),
+            accumulator: StateAccumulator::new(&state.plan, Arc::clone(&state.facts)),
+        }
+    }
 }
 
 impl Split {
@@ -156,39 +164,31 @@ impl Split {
         let mut stops = Stops::default();
         let mut open = self.states(shared, handle, &mut damage, &mut stops);
         let counting = handle.counting_states();
-        let mut readers: Vec<Reader<'_, '_>> = open
-            .iter_mut()
-            .map(|OpenState { state, range, tombstones, runs }| {
-                let state = *state;
-                let mut accumulator = StateAccumulator::new(&state.plan, Arc::clone(&state.facts));
+        // Timers are not in the order of keys. Each of their states may need all the memory that there is for keys of
+        // timers, so they are read one after the other.
+        let (keyed, timers): (Vec<_>, Vec<_>) =
+            open.iter_mut().partition(|open| open.state.plan.divides_key_groups());
+        let mut readers: Vec<Reader<'_, '_>> = keyed
+            .into_iter()
+            .map(|open| {
+                let mut reader = Reader::new(open);
                 if counting > 1 {
-                    accumulator = accumulator.with_key_totals();
+                    reader.accumulator = reader.accumulator.with_key_totals();
                 }
-                if let Some(spill) = shared.spill.filter(|_| !state.plan.divides_key_groups()) {
-                    accumulator = accumulator.with_spill(spill());
-                }
-                Reader {
-                    state,
-                    scan: LiveScan::new(std::mem::take(runs), &range.low, tombstones),
-                    accumulator,
-                }
+                reader
             })
             .collect();
 
         let mut operator = (counting > 1).then(|| OperatorKeys::new(shared.top));
         let stops = if counting > 1 { stops.keys } else { Vec::new() };
+        let is_stopped = || shared.reading.progress.stop.load(Ordering::Relaxed);
         for stop in stops.iter().map(Some).chain([None]) {
-            if shared.stop.load(Ordering::Relaxed) {
+            if is_stopped() {
                 return None;
             }
             for reader in &mut readers {
-                let end = match stop {
-                    // Timers are not in the order of keys: they are read at the end.
-                    Some(_) if !reader.state.plan.divides_key_groups() => continue,
-                    Some(stop) => Some(stop.clone()),
-                    None => self.range_of(handle, reader.state).high,
-                };
-                reader.scan.run(end.as_deref(), &mut Rows(&mut reader.accumulator));
+                let end = stop.or(self.range.high.as_ref()).map(Vec::as_slice);
+                reader.scan.run(end, &mut Rows(&mut reader.accumulator));
             }
             if let Some(operator) = &mut operator {
                 let mut states: Vec<_> = readers.iter_mut().map(|reader| &mut reader.accumulator).collect();
@@ -196,11 +196,20 @@ impl Split {
             }
         }
         for reader in readers {
-            let key = state_key(handle, reader.state);
-            partial.analysis.add_state(key, reader.accumulator.finish());
-            for feed in reader.scan.finish() {
-                self.count(handle, reader.state, feed, &mut partial);
+            self.end(handle, reader, &mut partial);
+        }
+        for open in timers {
+            let mut reader = Reader::new(open);
+            if let Some(spill) = shared.spill {
+                reader.accumulator = reader.accumulator.with_spill(spill());
             }
+            let end = self.range_of(handle, reader.state).high;
+            reader.scan.run(end.as_deref(), &mut Rows(&mut reader.accumulator));
+            self.end(handle, reader, &mut partial);
+        }
+        if is_stopped() {
+            // Feeds may have ended early.
+            return None;
         }
         if let Some(operator) = operator {
             let key = HandleKey { operator: handle.operator_number, handle: handle.number };
@@ -210,8 +219,17 @@ impl Split {
             add_damage(handle, state, &found, &mut partial);
         }
         self.close(shared, handle);
-        shared.progress.fetch_add(partial.bytes, Ordering::Relaxed);
         Some(partial)
+    }
+
+    /// Adds what a state yielded.
+    fn end(&self, handle: &Handle, reader: Reader<'_, '_>, partial: &mut ScanPartial) {
+        let Reader { state, scan, accumulator } = reader;
+        partial.analysis.add_state(state_key(handle, state), accumulator.finish());
+        for mut feed in scan.finish() {
+            feed.tell_progress();
+            self.count(handle, state, feed, partial);
+        }
     }
 
     /// Opens what the split reads of a state.

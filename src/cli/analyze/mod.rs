@@ -266,11 +266,10 @@ impl Analyze {
         let options = self.options();
         let directory = std::env::temp_dir();
         let run = Run::begin();
-        let meter = Meter::begin(scan.bytes(), partial.bytes);
+        let meter = Meter::begin(&run, scan.bytes(), partial.bytes);
         let sum = Mutex::new(partial);
         let saving = save.as_ref().map(|save| save.keep(head));
         let each = |partial: &ScanPartial| {
-            meter.set(partial.bytes);
             if saving.as_ref().is_some_and(|saving| !saving.after_split(partial)) {
                 run.stop();
             }

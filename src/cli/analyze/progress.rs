@@ -3,6 +3,8 @@
 use std::io::IsTerminal;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -49,13 +51,23 @@ impl Run {
     }
 }
 
+/// How often it is looked how far the scan is.
+const TICK: Duration = Duration::from_millis(250);
+
 /// Shows bytes, rate and time left on a terminal.
 #[derive(Debug)]
-pub(super) struct Meter(Option<ProgressBar>);
+pub(super) struct Meter(Option<Shown>);
+
+#[derive(Debug)]
+struct Shown {
+    bar: ProgressBar,
+    ended: Arc<AtomicBool>,
+    thread: JoinHandle<()>,
+}
 
 impl Meter {
-    /// Of so many bytes, of which some were read by an earlier run.
-    pub(super) fn begin(bytes: u64, before: u64) -> Self {
+    /// Of a run that has so many bytes to read in all, of which some were read by an earlier run.
+    pub(super) fn begin(run: &Run, bytes: u64, before: u64) -> Self {
         if !std::io::stderr().is_terminal() {
             return Self(None);
         }
@@ -67,20 +79,26 @@ impl Meter {
             bar.set_style(style);
         }
         bar.reset_eta();
-        bar.enable_steady_tick(std::time::Duration::from_millis(250));
-        Self(Some(bar))
-    }
-
-    pub(super) fn set(&self, bytes: u64) {
-        if let Some(bar) = &self.0 {
-            bar.set_position(bytes);
-        }
+        let ended = Arc::new(AtomicBool::new(false));
+        let (shown, state, end) = (bar.clone(), Arc::clone(&run.0), Arc::clone(&ended));
+        let thread = std::thread::spawn(move || {
+            while !end.load(Ordering::Relaxed) {
+                let read = state.progress.bytes.load(Ordering::Relaxed);
+                shown.set_position(before.saturating_add(read));
+                shown.tick();
+                std::thread::park_timeout(TICK);
+            }
+        });
+        Self(Some(Shown { bar, ended, thread }))
     }
 
     /// Takes it from the screen.
-    pub(super) fn end(&self) {
-        if let Some(bar) = &self.0 {
-            bar.finish_and_clear();
-        }
+    pub(super) fn end(self) {
+        let Some(Shown { bar, ended, thread }) = self.0 else { return };
+        ended.store(true, Ordering::Relaxed);
+        thread.thread().unpark();
+        // It does not panic, and there is nothing that it would have to say.
+        let _ = thread.join();
+        bar.finish_and_clear();
     }
 }
