@@ -150,3 +150,31 @@ fn it_stops_when_it_is_told_to() {
     let found = with_scan(&reading, |scan| scan.recompress(&storage, options, &progress, &|| Duration::ZERO));
     assert_eq!(found, None);
 }
+
+#[test]
+fn it_stops_soon_wherever_it_is() {
+    let storage = LocalStorage::new();
+    let fixture = fixture("inc-1.20");
+    let reading = read(&storage, &fixture.at(&fixture.newest()));
+    for threads in [1, 2] {
+        let options = ScanOptions { threads, memory: 64 << 20, checksums: true };
+        let run = |stop_at: u64| {
+            let (progress, reads) = (Progress::default(), AtomicU64::new(0));
+            let clock = || {
+                let read = reads.fetch_add(1, Ordering::Relaxed) + 1;
+                progress.stop.fetch_or(read == stop_at, Ordering::Relaxed);
+                Duration::ZERO
+            };
+            let found = with_scan(&reading, |scan| scan.recompress(&storage, options, &progress, &clock));
+            (found, reads.load(Ordering::Relaxed))
+        };
+        let (whole, reads) = run(u64::MAX);
+        assert!(whole.is_some() && reads > 1000, "{reads}");
+        for stop_at in [1, 2, reads / 2, reads - 1, reads] {
+            let (found, read) = run(stop_at);
+            assert_eq!(found, None, "{stop_at} of {reads}");
+            // The clock is read around the one way that each thread tries at that time.
+            assert!(read < stop_at + 20 * threads as u64, "{read}, told to stop at {stop_at} of {reads}");
+        }
+    }
+}

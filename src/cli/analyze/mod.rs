@@ -30,7 +30,7 @@ use crate::readers::discover::MetadataFile;
 use crate::readers::snapshot::{ReadOptions, SnapshotReading, read_snapshot};
 use crate::report;
 use crate::scan::saved::{Head, Question};
-use crate::scan::{Finished, Input, Progress, Scan, ScanOptions, ScanPartial};
+use crate::scan::{Finished, Input, Scan, ScanOptions, ScanPartial};
 use crate::storage::{Storage, Stores};
 
 /// Say what is live, dead and expired in a snapshot's RocksDB state, and which keys are large.
@@ -134,25 +134,33 @@ impl Analyze {
         let scan = Scan::plan(input, &select);
         let question = Question::new(&settings, &overview.filter, !self.no_checksums);
         let head = Head::new(&scan, overview.snapshot.location.clone(), &file.bytes, question);
-        let (mut finished, read) = match self.engine {
+        let (save, mut partial) = match save {
+            Some(save) => save.begin(&head).map(|(save, partial)| (Some(save), partial))?,
+            None => (None, ScanPartial::default()),
+        };
+        let run = Run::begin();
+        let mut finished = match self.engine {
             EngineArgument::Native => {
-                let read = self.read(&scan, &storage, save, &head)?;
-                (scan.finish(&read.partial), Some(read))
+                partial = self.read(&scan, &storage, &run, save.as_ref(), &head, partial)?;
+                scan.finish(&partial)
             }
             #[cfg(feature = "rocksdb")]
             EngineArgument::Rocksdb => {
                 let (file, snapshot, details) = (&file, &snapshot, &details);
                 let subject = reference::Subject { storage: &storage, file, rules, snapshot, details };
-                let analysis = subject.analyze(self, &scan)?;
-                (Finished { analysis, findings: Vec::new() }, None)
+                Finished { analysis: subject.analyze(self, &scan, &run)?, findings: Vec::new() }
             }
             #[cfg(not(feature = "rocksdb"))]
             EngineArgument::Rocksdb => return Err(without_rocksdb()),
         };
         let costs = match self.what_if {
-            Some(WhatIf::Compression) => self.recompress(&scan, &storage, &mut finished)?,
+            Some(WhatIf::Compression) => {
+                let costs = self.recompress(&scan, &storage, &run, &mut finished);
+                costs.ok_or_else(|| interrupted(save.as_ref(), &head, &partial))?
+            }
             None => Vec::new(),
         };
+        run.end();
         let context = Context {
             overview,
             subjects: Subjects::new(&snapshot, &details),
@@ -161,8 +169,8 @@ impl Analyze {
             findings: finished.findings,
         };
         let analysis = finish(finished.analysis, context);
-        if let Some(Outcome { save: Some(save), partial }) = &read {
-            save.complete(&head, partial, &analysis)?;
+        if let Some(save) = &save {
+            save.complete(&head, &partial, &analysis)?;
         }
         self.report(out, &analysis, &costs)
     }
@@ -245,52 +253,39 @@ impl Analyze {
         Method { depth: "full", engine, checksums: !self.no_checksums, top: usize::from(self.top) }
     }
 
-    /// Reads all splits, or those that a saved result lacks.
-    fn read<'s>(
+    /// Reads all splits but those of which `partial` has what an earlier run read.
+    fn read(
         &self,
         scan: &Scan<'_>,
         storage: &dyn Storage,
-        save: Option<SaveFile<'s>>,
+        run: &Run,
+        save: Option<&SaveFile<'_>>,
         head: &Head,
-    ) -> Result<Outcome<'s>, Failure> {
-        let (save, partial) = match save {
-            Some(save) => save.begin(head).map(|(save, partial)| (Some(save), partial))?,
-            None => (None, ScanPartial::default()),
-        };
+        partial: ScanPartial,
+    ) -> Result<ScanPartial, Failure> {
         if partial.done.len() == scan.splits() {
-            if let Some(save) = save.as_ref().filter(|_| scan.splits() > 0) {
+            if let Some(save) = save.filter(|_| scan.splits() > 0) {
                 save.says_all_is_read();
             }
-            return Ok(Outcome { save, partial });
+            return Ok(partial);
         }
-        let options = self.options();
         let directory = std::env::temp_dir();
-        let run = Run::begin();
-        let meter = Meter::begin(&run, scan.bytes(), partial.bytes);
+        let meter = Meter::begin(run, scan.bytes(), partial.bytes);
         let sum = Mutex::new(partial);
-        let saving = save.as_ref().map(|save| save.keep(head));
+        let saving = save.map(|save| save.keep(head));
         let each = |partial: &ScanPartial| {
             if saving.as_ref().is_some_and(|saving| !saving.after_split(partial)) {
                 run.stop();
             }
         };
         let spill = || Box::new(SpillFile::new(&directory)) as Box<_>;
-        let whole = scan.analyze(storage, options, run.progress(), &spill, &sum, &each);
+        let whole = scan.analyze(storage, self.options(), run.progress(), &spill, &sum, &each);
         meter.end();
-        run.end();
         let partial = sum.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let failed = saving.and_then(save::Keep::failure);
-        match (failed, whole, &save) {
-            (Some(failure), ..) => Err(failure),
-            (None, true, _) => Ok(Outcome { save, partial }),
-            (None, false, None) => Err(Failure::failed("interrupted")),
-            (None, false, Some(save)) => {
-                save.part(head, &partial)?;
-                Err(Failure::failed(format!(
-                    "interrupted; the same command goes on where it stopped, as {} keeps what was read",
-                    save.name()
-                )))
-            }
+        match saving.and_then(save::Keep::failure) {
+            Some(failure) => Err(failure),
+            None if whole => Ok(partial),
+            None => Err(interrupted(save, head, &partial)),
         }
     }
 
@@ -298,22 +293,22 @@ impl Analyze {
         ScanOptions { threads: self.threads(), memory: self.memory, checksums: !self.no_checksums }
     }
 
-    /// Adds a sample that is compressed in other ways to the figures. Returns what each way costs.
+    /// Adds a sample that is compressed in other ways to the figures. Returns what each way costs; nothing if it was
+    /// interrupted.
     fn recompress(
         &self,
         scan: &Scan<'_>,
         storage: &dyn Storage,
+        run: &Run,
         finished: &mut Finished,
-    ) -> Result<Vec<VariantCost>, Failure> {
+    ) -> Option<Vec<VariantCost>> {
         let begin = Instant::now();
         let clock = || begin.elapsed();
-        let found = scan
-            .recompress(storage, self.options(), &Progress::default(), &clock)
-            .ok_or_else(|| Failure::failed("interrupted"))?;
+        let found = scan.recompress(storage, self.options(), run.progress(), &clock)?;
         for (state, sample) in found.samples {
             finished.analysis.add_sample(state, sample);
         }
-        Ok(found.costs)
+        Some(found.costs)
     }
 
     fn report(
@@ -334,10 +329,16 @@ impl Analyze {
     }
 }
 
-/// What was read, and the file that keeps it.
-struct Outcome<'s> {
-    save: Option<SaveFile<'s>>,
-    partial: ScanPartial,
+/// Ends a run that was interrupted: keeps what was read, if that was asked for.
+fn interrupted(save: Option<&SaveFile<'_>>, head: &Head, partial: &ScanPartial) -> Failure {
+    let Some(save) = save else { return Failure::failed("interrupted") };
+    if let Err(failure) = save.part(head, partial) {
+        return failure;
+    }
+    Failure::failed(format!(
+        "interrupted; the same command goes on where it stopped, as {} keeps what was read",
+        save.name()
+    ))
 }
 
 fn without_rocksdb() -> Failure {

@@ -77,12 +77,16 @@ impl Subject<'_> {
     }
 
     /// Analyzes all handles of a scan, one after the other.
-    pub(super) fn analyze(&self, analyze: &Analyze, scan: &Scan<'_>) -> Result<AnalysisPartial, Failure> {
+    pub(super) fn analyze(
+        &self,
+        analyze: &Analyze,
+        scan: &Scan<'_>,
+        run: &Run,
+    ) -> Result<AnalysisPartial, Failure> {
         let mut sum = AnalysisPartial::default();
         let temporary = std::env::temp_dir();
         let spill = || Box::new(SpillFile::new(&temporary)) as Box<dyn Spill>;
         let wanted: Vec<usize> = scan.handles().collect();
-        let run = Run::begin();
         for (at, chosen) in self.databases() {
             if !wanted.contains(&at) {
                 continue;
@@ -94,7 +98,6 @@ impl Subject<'_> {
             let found = scan.analyze_rows(at, &mut rows, run.progress(), &spill).map_err(|e| refusal(&e))?;
             sum.merge(found.ok_or_else(|| Failure::failed("interrupted"))?);
         }
-        run.end();
         Ok(sum)
     }
 }

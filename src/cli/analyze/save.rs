@@ -88,13 +88,14 @@ impl<'s> SaveFile<'s> {
         partial: &ScanPartial,
         result: &Analysis,
     ) -> Result<(), Failure> {
-        if self.complete {
-            return Ok(());
-        }
         self.write(head, partial, Some(result))
     }
 
+    /// What is complete already stays as it is.
     fn write(&self, head: &Head, partial: &ScanPartial, result: Option<&Analysis>) -> Result<(), Failure> {
+        if self.complete {
+            return Ok(());
+        }
         self.try_write(head, partial, result)
             .map_err(|error| Failure::failed(format!("--save: {} cannot be written: {error}", self.name())))
     }

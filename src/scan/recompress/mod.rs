@@ -211,6 +211,10 @@ impl Scan<'_> {
             let (blocks, laid) = lay(stretch, &sizes).ok()?;
             let mut compressed = Vec::with_capacity(variants.len());
             for variant in &variants {
+                // All ways together take a while.
+                if progress.stop.load(Ordering::Relaxed) {
+                    return None;
+                }
                 let laid = laid.iter().find(|laid| laid.block_bytes == variant.block_bytes)?;
                 let dictionary = match variant.dictionary {
                     true => dictionaries.to_measure(&stretch.taken, variant.block_bytes),
@@ -500,6 +504,10 @@ impl Parallel<'_> {
             }
             worker();
         });
+        // What was under way may have ended early.
+        if self.progress.stop.load(Ordering::Relaxed) {
+            return None;
+        }
         places.into_iter().map(OnceLock::into_inner).collect()
     }
 }
