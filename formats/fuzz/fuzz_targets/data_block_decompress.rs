@@ -1,12 +1,14 @@
 //! Stored blocks of every type of compression and format version, with a dictionary and without; and what
-//! comes out as a block of entries. The first byte is the type, the second the format version and whether
-//! there is a dictionary; a third byte says how long that is, and it follows.
+//! comes out as a block of entries, which the cursor of scans has to see alike as far as keys ascend. The first
+//! byte is the type, the second the format version and whether there is a dictionary; a third byte says how long
+//! that is, and it follows.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use statescope_formats::Result;
 use statescope_formats::rocksdb::block::{Block, StoredBlock};
 use statescope_formats::rocksdb::compression::Decompressor;
+use statescope_formats::rocksdb::data_block::{EntryCursor, Next};
 use statescope_formats::rocksdb::handle::BlockHandle;
 use statescope_formats_fuzz::{check, touch, walk};
 
@@ -35,12 +37,26 @@ fuzz_target!(|data: &[u8]| {
     let Some(contents) = walk(first, 0, contents.len()) else { return };
 
     let Some(block) = walk(Block::new(&contents, 0), 0, contents.len()) else { return };
-    let mut entries = block.entries();
+    let (mut entries, mut cursor) = (block.entries(), EntryCursor::new());
+    cursor.enter_block();
+    let mut scanned = !block.has_separated_values();
     loop {
+        let step = if scanned { cursor.next(block.entry_bytes()) } else { Next::Fault };
+        scanned = !matches!(step, Next::Fault | Next::End);
         match entries.next() {
-            Ok(Some(entry)) => touch(&entry),
+            Ok(Some(entry)) => {
+                touch(&entry);
+                assert_ne!(step, Next::End);
+                if scanned {
+                    let key = [cursor.user_key(), &cursor.trailer().to_le_bytes()].concat();
+                    assert_eq!((&*key, cursor.value(block.entry_bytes())), (entry.key, entry.value));
+                }
+            }
             Ok(None) => break,
-            Err(error) => return check(&error, 0, contents.len()),
+            Err(error) => {
+                assert!(matches!(step, Next::Fault), "{step:?}");
+                return check(&error, 0, contents.len());
+            }
         }
     }
 });

@@ -345,3 +345,159 @@ pub fn common_prefix(a: &[u8], b: &[u8]) -> usize {
         _ => a.iter().zip(b).take_while(|(x, y)| x == y).count(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::rocksdb::internal_key::{InternalKeyBuf, ValueType};
+
+    fn varint(out: &mut Vec<u8>, mut value: usize) {
+        while value >= 0x80 {
+            out.push((value & 0x7f) as u8 | 0x80);
+            value >>= 7;
+        }
+        out.push(value as u8);
+    }
+
+    /// Entries as RocksDB's `BlockBuilder` writes them: whole keys at restarts, which are every so many.
+    fn encode(entries: &[(InternalKeyBuf, Vec<u8>)], restart_interval: usize) -> Vec<u8> {
+        let (mut out, mut before) = (Vec::new(), Vec::new());
+        for (at, (key, value)) in entries.iter().enumerate() {
+            let key = [&*key.user_key, &(key.sequence << 8 | key.value_type as u64).to_le_bytes()].concat();
+            let shared = if at % restart_interval == 0 { 0 } else { naive_common(&before, &key) };
+            [shared, key.len() - shared, value.len()].into_iter().for_each(|n| varint(&mut out, n));
+            out.extend(&key[shared..]);
+            out.extend(value);
+            before = key;
+        }
+        out
+    }
+
+    fn naive_common(a: &[u8], b: &[u8]) -> usize {
+        a.iter().zip(b).take_while(|(x, y)| x == y).count()
+    }
+
+    type Pair = (Vec<u8>, Vec<u8>);
+
+    /// Decodes as the format says, with vectors: keys and values, and whether all is well up to the end.
+    fn naive(entries: &[u8], last: &mut Option<Vec<u8>>) -> (Vec<Pair>, bool) {
+        let (mut found, mut rest) = (Vec::new(), entries);
+        let mut first = true;
+        while !rest.is_empty() {
+            let Ok(((shared, unshared, value_len), behind)) = long_header(rest) else {
+                return (found, false);
+            };
+            let before = last.clone().unwrap_or_default();
+            if unshared + value_len > behind.len() || shared > if first { 0 } else { before.len() } {
+                return (found, false);
+            }
+            let key = [&before[..shared], &behind[..unshared]].concat();
+            let user = |key: &[u8]| key.len().checked_sub(TRAILER_LEN);
+            let Some(len) = user(&key) else { return (found, false) };
+            let trailer = |key: &[u8]| u64::from_le_bytes(*key.last_chunk().unwrap());
+            if let Some(before_len) = user(&before).filter(|_| last.is_some()) {
+                let order = before[..before_len].cmp(&key[..len]).then(trailer(&key).cmp(&trailer(&before)));
+                if order != Ordering::Less {
+                    return (found, false);
+                }
+            }
+            found.push((key.clone(), behind[unshared..unshared + value_len].to_vec()));
+            (*last, rest, first) = (Some(key), &behind[unshared + value_len..], false);
+        }
+        (found, true)
+    }
+
+    /// Walks over blocks that follow one another, and holds what is seen against the naive view.
+    fn compare(blocks: &[Vec<u8>]) {
+        let (mut cursor, mut last) = (EntryCursor::new(), None);
+        let mut before: Option<Vec<u8>> = None;
+        for block in blocks {
+            let (expected, whole) = naive(block, &mut last);
+            cursor.enter_block();
+            for (key, value) in &expected {
+                let (user_key, trailer) = key.split_at(key.len() - TRAILER_LEN);
+                let common = before.as_ref().map_or(0, |before| naive_common(before, user_key));
+                let same = before.as_deref() == Some(user_key);
+                let next = if same { Next::Same } else { Next::Key(common) };
+                assert_eq!(cursor.next(block), next);
+                assert_eq!((cursor.user_key(), cursor.value(block)), (user_key, &**value));
+                assert_eq!((cursor.user_key_len(), cursor.value_len()), (user_key.len(), value.len()));
+                assert_eq!(cursor.trailer().to_le_bytes(), trailer);
+                for from in 0..=user_key.len() {
+                    let byte = |at| user_key.get(at).copied().unwrap_or(0);
+                    assert_eq!(cursor.pair(from).to_be_bytes(), [byte(from), byte(from + 1)]);
+                }
+                before = Some(user_key.to_vec());
+            }
+            assert_eq!(cursor.next(block), if whole { Next::End } else { Next::Fault });
+            assert_eq!(cursor.fault().is_some(), !whole);
+            if !whole {
+                return;
+            }
+        }
+    }
+
+    fn keys() -> impl Strategy<Value = Vec<u8>> {
+        let prefix = prop_oneof![Just(vec![]), Just(vec![7; 40]), Just(vec![9; 130]), Just(vec![9; 300])];
+        let tail = vec(prop_oneof![Just(0u8), Just(1), Just(255)], 0..5);
+        (prefix, tail).prop_map(|(prefix, tail)| [prefix, tail].concat())
+    }
+
+    fn entries() -> impl Strategy<Value = Vec<(InternalKeyBuf, Vec<u8>)>> {
+        let key = (keys(), 1u64..4).prop_map(|(user_key, sequence)| InternalKeyBuf {
+            user_key,
+            sequence,
+            value_type: ValueType::Value,
+        });
+        let value = prop_oneof![8 => vec(any::<u8>(), 0..20), 1 => vec(any::<u8>(), 120..300)];
+        vec((key, value), 0..60).prop_map(|mut entries| {
+            entries.sort_by(|(a, _), (b, _)| a.user_key.cmp(&b.user_key).then(b.sequence.cmp(&a.sequence)));
+            entries.dedup_by(|(a, _), (b, _)| a == b);
+            entries
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn as_a_naive_one(entries in entries(), block_len in 1usize..30, restart_interval in 1usize..20) {
+            compare(&entries.chunks(block_len).map(|chunk| encode(chunk, restart_interval)).collect::<Vec<_>>());
+        }
+
+        #[test]
+        fn as_a_naive_one_where_bytes_are_wrong(
+            entries in entries(),
+            restart_interval in 1usize..20,
+            wrong in vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+            cut in any::<prop::sample::Index>(),
+        ) {
+            let mut block = encode(&entries, restart_interval);
+            for (at, byte) in wrong {
+                if !block.is_empty() {
+                    let at = at.index(block.len());
+                    block[at] = byte;
+                }
+            }
+            let cut = cut.index(block.len() + 1);
+            compare(&[block.clone()]);
+            compare(&[block[..cut].to_vec(), block[cut..].to_vec()]);
+        }
+
+        #[test]
+        fn keys_are_compared_as_slices(a in keys(), b in keys(), less in 0usize..400) {
+            let at = |key: &[u8]| {
+                let mut cursor = EntryCursor::new();
+                let key = InternalKeyBuf { user_key: key.to_vec(), sequence: 1, value_type: ValueType::Value };
+                cursor.next(&encode(&[(key, vec![])], 1));
+                cursor
+            };
+            let common = naive_common(&a, &b);
+            prop_assert_eq!(common_prefix(&a, &b), common);
+            let (order, shared) = at(&a).compare(&at(&b), common.saturating_sub(less));
+            let prefix = common == a.len() || common == b.len();
+            prop_assert_eq!((order, shared), ((!prefix).then(|| a.cmp(&b)), common));
+        }
+    }
+}
