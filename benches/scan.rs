@@ -138,8 +138,12 @@ fn physical(reading: &SnapshotReading, threads: usize, walk: bool) -> u64 {
                 if walk {
                     let block = Block::new(contents, 0).expect("a block");
                     cursor.enter_block();
-                    while !matches!(cursor.next(block.entry_bytes()), Next::End | Next::Fault) {
-                        count += 1;
+                    let entries = block.entry_bytes();
+                    if let Next::Key(difference) = cursor.next(entries) {
+                        cursor.take_while(difference, entries, |_, _, _| {
+                            count += 1;
+                            true
+                        });
                     }
                 }
                 entries.fetch_add(count, Ordering::Relaxed);

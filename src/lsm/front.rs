@@ -13,6 +13,8 @@
 
 use std::cmp::Ordering;
 
+use statescope_formats::rocksdb::data_block::Difference;
+
 /// The code of a run that has ended.
 const ENDED: u64 = u64::MAX;
 
@@ -24,8 +26,8 @@ const MAX_SHARED: u64 = (u64::MAX >> (RUN_BITS + PAIR_BITS)) - 1;
 
 /// What the heads of the runs are.
 pub(super) trait Heads {
-    /// Two bytes of the user key of a head from an offset on, big-endian, padded with zeros.
-    fn pair(&self, run: usize, from: usize) -> u16;
+    /// In what a head differs from a key that it shares so many bytes with.
+    fn difference(&self, run: usize, shared: usize) -> Difference;
 
     /// Compares the heads of two runs, the first of which share so many bytes of their user keys. Also says how many
     /// bytes they share.
@@ -48,9 +50,9 @@ impl Front {
         Self { codes: vec![[ENDED; 4]; runs.div_ceil(4)], losers: Vec::new() }
     }
 
-    /// The smallest code, and whether others come close to it: then [`close`](Self::close) knows which head is next.
+    /// The two smallest codes. If they [come close](is_close), [`close`](Self::close) knows which head is next.
     #[inline]
-    pub(super) fn first(&self) -> (u64, bool) {
+    pub(super) fn first(&self) -> (u64, u64) {
         let (mut first, mut second) = (ENDED, ENDED);
         for &[a, b, c, d] in &self.codes {
             let (low, high) = (a.min(b), a.max(b));
@@ -59,13 +61,13 @@ impl Front {
             second = second.min(low.max(other_low)).min(high.min(other_high)).min(first.max(least));
             first = first.min(least);
         }
-        (first, is_close(first, second))
+        (first, second)
     }
 
-    /// The run has a head that shares so many bytes with the last entry that came out, and has these two behind them.
+    /// The run has a head that differs so from the last entry that came out.
     #[inline]
-    pub(super) fn place(&mut self, run: usize, shared: usize, pair: u16) {
-        self.set(run, code(run, shared, pair));
+    pub(super) fn place(&mut self, run: usize, difference: Difference) {
+        self.set(run, code(run, difference));
     }
 
     /// The run has ended.
@@ -80,16 +82,6 @@ impl Front {
         }
     }
 
-    /// The head of a run came out without being asked for: all others are greater.
-    pub(super) fn came_out(&mut self, heads: &impl Heads, last: usize) {
-        for (run, to) in self.codes.as_flattened_mut().iter_mut().enumerate() {
-            if run != last && *to != ENDED {
-                let (_, shared) = heads.compare(last, run, 0);
-                *to = code(run, shared, heads.pair(run, shared));
-            }
-        }
-    }
-
     /// The run whose head comes next, where others share more with it than with the last one. None if all runs have
     /// ended.
     #[inline(never)]
@@ -97,16 +89,22 @@ impl Front {
         if first == ENDED {
             return None;
         }
-        let before = shared(first);
+        let before = difference(first).shared;
         let mut winner = run(first);
         self.losers.clear();
-        for (group, codes) in self.codes.iter().enumerate() {
+        for group in 0..self.codes.len() {
+            let codes = self.codes.get(group).copied().unwrap_or_default();
             let bits =
                 codes.iter().rev().fold(0, |bits: u8, &code| bits << 1 | u8::from(is_close(code, first)));
             let mut rest = if run(first) / 4 == group { bits & !(1 << (run(first) % 4)) } else { bits };
             while rest != 0 {
-                let rival = 4 * group + rest.trailing_zeros() as usize;
+                let at = rest.trailing_zeros() as usize;
+                let rival = 4 * group + at;
                 rest &= rest - 1;
+                if codes.get(at).is_some_and(|&code| is_second_byte_decisive(code, first)) {
+                    self.set(rival, code(rival, heads.difference(rival, before + 1)));
+                    continue;
+                }
                 let (order, common) = heads.compare(winner, rival, before);
                 let swap = order == Ordering::Greater;
                 // Those that are greater than the loser share no more with what is smaller than it.
@@ -116,23 +114,39 @@ impl Front {
                 winner = if swap { rival } else { winner };
             }
         }
-        for &(run, shared) in &self.losers {
-            if let Some(to) = self.codes.as_flattened_mut().get_mut(run) {
-                *to = code(run, shared, heads.pair(run, shared));
-            }
+        for at in 0..self.losers.len() {
+            let Some(&(run, shared)) = self.losers.get(at) else { break };
+            self.set(run, code(run, heads.difference(run, shared)));
         }
         Some(winner)
     }
 }
 
+/// How many bits of a code are not looked at to know which keys are close.
+const FINE_BITS: u32 = RUN_BITS + PAIR_BITS - 8;
+
 /// Whether keys with these codes share more than with the last one.
 #[inline]
-fn is_close(a: u64, b: u64) -> bool {
-    (a ^ b) >> (RUN_BITS + PAIR_BITS - 8) == 0
+pub(super) fn is_close(a: u64, b: u64) -> bool {
+    (a ^ b) >> FINE_BITS == 0
 }
 
+/// Whether a head that differs so from the last entry comes before one with a code, and is not close to it.
 #[inline]
-fn code(run: usize, shared: usize, pair: u16) -> u64 {
+pub(super) fn comes_before(difference: Difference, other: u64) -> bool {
+    code(0, difference) >> FINE_BITS < other >> FINE_BITS
+}
+
+/// Whether keys with such close codes differ in the second byte, if not a zero where one of them ends is
+/// what they have in common.
+#[inline]
+fn is_second_byte_decisive(a: u64, b: u64) -> bool {
+    (a ^ b) >> RUN_BITS != 0 && a >> FINE_BITS & 0xff != 0
+}
+
+/// The code of a run's head that differs so from the last entry that came out.
+#[inline]
+pub(super) fn code(run: usize, Difference { shared, pair }: Difference) -> u64 {
     (MAX_SHARED.wrapping_sub(shared as u64) << PAIR_BITS | u64::from(pair)) << RUN_BITS | run as u64
 }
 
@@ -142,8 +156,9 @@ pub(super) fn run(code: u64) -> usize {
     (code & ((1 << RUN_BITS) - 1)) as usize
 }
 
-/// How many bytes a head with a code shares with the last one.
+/// In what the head with a code differs from the last entry that came out.
 #[inline]
-pub(super) fn shared(code: u64) -> usize {
-    MAX_SHARED.wrapping_sub(code >> (RUN_BITS + PAIR_BITS)) as usize
+pub(super) fn difference(code: u64) -> Difference {
+    let shared = MAX_SHARED.wrapping_sub(code >> (RUN_BITS + PAIR_BITS)) as usize;
+    Difference { shared, pair: (code >> RUN_BITS) as u16 }
 }

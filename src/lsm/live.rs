@@ -2,12 +2,12 @@
 
 use std::cmp::Ordering;
 
-use statescope_formats::rocksdb::data_block::{EntryCursor, Next, common_prefix};
+use statescope_formats::rocksdb::data_block::{CursorKey, Difference, Next, common_prefix};
 use statescope_formats::rocksdb::internal_key::ValueType;
 
 use super::front::{self, Front, Heads};
 use super::range_del::RangeTombstones;
-use super::run::{BlockUse, Blocks, Run, Step, trailer, value_type};
+use super::run::{BlockUse, Blocks, Run, Step, value_type};
 
 /// Takes live rows in ascending order of their keys.
 ///
@@ -65,8 +65,8 @@ enum Row {
     Merging,
 }
 
-/// How often the winner must win in a row for it to be worth asking whether its whole block wins.
-const STREAK: u32 = 16;
+/// How often a run must come next in a row for it to be taken that it goes on so.
+const STREAK: u32 = 3;
 
 struct HeadsOf<'a, B> {
     runs: &'a [Run<B>],
@@ -76,29 +76,30 @@ struct HeadsOf<'a, B> {
 impl<B> HeadsOf<'_, B> {
     fn key(&self, run: usize) -> &[u8] {
         match self.runs.get(run) {
-            Some(run) => run.cursor.user_key(),
+            Some(run) => run.cursor.key().user_key(),
             None => self.stop.unwrap_or_default(),
         }
     }
 }
 
 impl<B: Blocks> Heads for HeadsOf<'_, B> {
-    fn pair(&self, run: usize, from: usize) -> u16 {
+    fn difference(&self, run: usize, shared: usize) -> Difference {
         match self.runs.get(run) {
-            Some(run) => run.cursor.pair(from),
+            Some(run) => run.cursor.key().difference(shared),
             None => {
                 let byte = |at| self.stop.and_then(|stop| stop.get(at)).copied().unwrap_or_default();
-                u16::from_be_bytes([byte(from), byte(from + 1)])
+                Difference { shared, pair: u16::from_be_bytes([byte(shared), byte(shared + 1)]) }
             }
         }
     }
 
     fn compare(&self, a: usize, b: usize, shared: usize) -> (Ordering, usize) {
         if let (Some(x), Some(y)) = (self.runs.get(a), self.runs.get(b)) {
-            let (order, common) = x.cursor.compare(&y.cursor, shared);
+            let (of_x, of_y) = (x.cursor.key(), y.cursor.key());
+            let (order, common) = of_x.compare(&of_y, shared);
             let order = order.unwrap_or_else(|| {
-                let newest = || trailer(&y.cursor, &y.blocks).cmp(&trailer(&x.cursor, &x.blocks));
-                let lengths = x.cursor.user_key_len().cmp(&y.cursor.user_key_len());
+                let newest = || y.blocks.trailer(of_y.trailer()).cmp(&x.blocks.trailer(of_x.trailer()));
+                let lengths = of_x.user_key().len().cmp(&of_y.user_key().len());
                 lengths.then_with(newest).then(a.cmp(&b))
             });
             return (order, common);
@@ -117,7 +118,7 @@ impl<'t, B: Blocks> LiveScan<'t, B> {
         let mut runs: Vec<_> = runs.into_iter().map(Run::new).collect();
         for run in &mut runs {
             let mut step = run.start();
-            while matches!(step, Step::To(_)) && run.cursor.user_key() < low {
+            while matches!(step, Step::To(_)) && run.cursor.key().user_key() < low {
                 run.block.before += run.raw_len();
                 step = run.step();
             }
@@ -136,13 +137,13 @@ impl<'t, B: Blocks> LiveScan<'t, B> {
         let at = runs.len();
         if !self.started {
             for (number, run) in runs.iter().enumerate().filter(|(_, run)| run.alive) {
-                front.place(number, 0, run.cursor.pair(0));
+                front.place(number, run.cursor.key().difference(0));
             }
         }
         match heads.stop {
             Some(stop) => {
                 let shared = common_prefix(&old, stop);
-                front.place(at, shared, heads.pair(at, shared));
+                front.place(at, heads.difference(at, shared));
             }
             None => front.end(at),
         }
@@ -153,12 +154,14 @@ impl<'t, B: Blocks> LiveScan<'t, B> {
     }
 
     fn rows(&mut self, sink: &mut impl LiveSink) {
+        let Self { runs, stop, front, state, .. } = self;
         // The run that the last entry came from, and how many did in a row.
         let (mut last, mut streak) = (usize::MAX, 0);
         loop {
-            let Self { runs, stop, front, state, .. } = self;
-            let (code, is_close) = front.first();
-            let (mut winner, shared) = (front::run(code), front::shared(code));
+            let (code, rival) = front.first();
+            let mut winner = front::run(code);
+            let shared = front::difference(code).shared;
+            let is_close = front::is_close(code, rival);
             if is_close {
                 let heads = HeadsOf { runs, stop: stop.as_deref() };
                 let Some(closest) = front.close(&heads, code) else { return };
@@ -166,31 +169,32 @@ impl<'t, B: Blocks> LiveScan<'t, B> {
             }
             streak = if winner == last { streak + 1 } else { 0 };
             last = winner;
-            if streak >= STREAK {
-                streak = 0;
-                if (HeadsOf { runs, stop: stop.as_deref() }).owns_block(winner) {
-                    self.drain(winner, shared, sink);
-                    streak = STREAK - 1;
-                    continue;
-                }
-            }
             let Some(run) = runs.get_mut(winner) else {
                 // The stop. From here on, what is shared is relative to it.
                 state.since_row = Some(state.since_row.map_or(shared, |since| since.min(shared)));
                 (state.fresh, state.plain) = (true, false);
                 return;
             };
-            let Run { blocks, cursor, block, near, .. } = run;
-            let (blocks, entries) = (&*blocks, blocks.entries());
-            state.entry(At { blocks, entries, cursor, block, near }, shared, sink);
-            match cursor.next(entries) {
-                Next::Key(shared) => front.place(winner, shared, cursor.pair(shared)),
-                Next::Same => front.place(winner, cursor.user_key_len(), 0),
-                Next::End | Next::Fault => {
-                    self.next_block(winner);
-                    // Whether the block is the run's own is asked at once.
-                    streak = STREAK - 1;
+            let next = if streak >= STREAK && !is_close {
+                state.entries(run, front::difference(code), rival, sink)
+            } else {
+                let Run { blocks, cursor, block, near, .. } = run;
+                let entries = blocks.entries();
+                let (key, value) = (cursor.key(), cursor.value(entries));
+                let mut sums = Sums::default();
+                if state.ordinary(key, value, shared, blocks.table(), &mut sums, sink) {
+                    sums.add_to(block);
+                } else {
+                    state.unusual((key.user_key(), key.trailer(), value), blocks, block, near, shared, sink);
                 }
+                cursor.next(entries)
+            };
+            match next {
+                Next::Key(difference) => front.place(winner, difference),
+                Next::End | Next::Fault => match run.next_block() {
+                    Step::To(difference) => front.place(winner, difference),
+                    Step::End => front.end(winner),
+                },
             }
         }
     }
@@ -200,94 +204,95 @@ impl<'t, B: Blocks> LiveScan<'t, B> {
         self.runs.iter_mut().for_each(Run::leave);
         self.runs.into_iter().map(|run| run.blocks).collect()
     }
-
-    /// Deals with all that is left of the winner's block, without any comparison between runs.
-    #[inline(never)]
-    fn drain(&mut self, winner: usize, shared: usize, sink: &mut impl LiveSink) {
-        let Self { runs, stop, front, state, .. } = self;
-        if let Some(run) = runs.get_mut(winner) {
-            state.drain(run, shared, sink);
-        }
-        front.came_out(&HeadsOf { runs, stop: stop.as_deref() }, winner);
-        self.next_block(winner);
-    }
-
-    #[inline(never)]
-    fn next_block(&mut self, winner: usize) {
-        let Some(run) = self.runs.get_mut(winner) else { return };
-        match run.next_block() {
-            Step::To(shared) => {
-                self.front.place(winner, shared, run.cursor.pair(shared));
-            }
-            Step::End => self.front.end(winner),
-        }
-    }
 }
 
-impl<B: Blocks> HeadsOf<'_, B> {
-    /// Whether all of the block of the run that comes next comes before everything else.
-    fn owns_block(&self, winner: usize) -> bool {
-        let Some(run) = self.runs.get(winner) else { return false };
-        let separator = run.blocks.separator();
-        let runs = self.runs.iter().enumerate().filter(|(rival, run)| *rival != winner && run.alive);
-        runs.map(|(_, run)| run.cursor.user_key()).chain(self.stop).all(|rival| separator < rival)
-    }
+/// What is counted of ordinary rows. Apart from [`BlockUse`], so that a loop has it in registers.
+#[derive(Debug, Clone, Copy, Default)]
+struct Sums {
+    entries: u64,
+    key_bytes: u64,
+    value_bytes: u64,
+    expired_bytes: u64,
 }
 
-/// An entry, and what is counted of its block.
-struct At<'a, B> {
-    blocks: &'a B,
-    entries: &'a [u8],
-    cursor: &'a EntryCursor,
-    block: &'a mut BlockUse,
-    near: &'a mut usize,
+impl Sums {
+    #[inline]
+    fn add_to(self, block: &mut BlockUse) {
+        block.entries += self.entries;
+        block.key_bytes += self.key_bytes;
+        block.value_bytes += self.value_bytes;
+        block.expired_bytes += self.expired_bytes;
+    }
 }
 
 impl State<'_> {
-    /// The entry that a run is at, and all behind it in its block.
-    fn drain<B: Blocks>(&mut self, run: &mut Run<B>, shared: usize, sink: &mut impl LiveSink) {
-        let mut shared = shared;
+    /// The entry that a run is at, which comes next and differs so from the last one, and those behind it in its block
+    /// that come before the heads of all other runs, whose smallest code is given. What is returned is what follows.
+    #[inline(never)]
+    fn entries<B: Blocks>(
+        &mut self,
+        run: &mut Run<B>,
+        first: Difference,
+        rival: u64,
+        sink: &mut impl LiveSink,
+    ) -> Next {
         let Run { blocks, cursor, block, near, .. } = run;
-        let (blocks, entries) = (&*blocks, blocks.entries());
-        loop {
-            self.entry(At { blocks, entries, cursor, block, near }, shared, sink);
-            shared = match cursor.next(entries) {
-                Next::Key(shared) => shared,
-                Next::Same => cursor.user_key_len(),
-                Next::End | Next::Fault => return,
-            };
-        }
+        let (blocks, entries, table) = (&*blocks, blocks.entries(), blocks.table());
+        let mut sums = Sums::default();
+        let next = cursor.take_while(first, entries, |difference, key, value| {
+            let comes_next = front::comes_before(difference, rival);
+            let shared = difference.shared;
+            if comes_next && !self.ordinary(key, value, shared, table, &mut sums, sink) {
+                self.unusual((key.user_key(), key.trailer(), value), blocks, block, near, shared, sink);
+            }
+            comes_next
+        });
+        sums.add_to(block);
+        next
     }
 
-    /// The entry that a run is at, which shares so many bytes with the last key.
+    /// If a row is a value of another key and nothing else is to be done, deals with it.
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "part of the innermost loops")]
-    fn entry<B: Blocks>(&mut self, at: At<'_, B>, shared: usize, sink: &mut impl LiveSink) {
-        let At { blocks, entries, cursor, .. } = at;
-        let key = cursor.user_key();
-        let value = cursor.value(entries);
+    fn ordinary(
+        &mut self,
+        key: CursorKey<'_>,
+        value: &[u8],
+        shared: usize,
+        table: u32,
+        sums: &mut Sums,
+        sink: &mut impl LiveSink,
+    ) -> bool {
+        let user_key = key.user_key();
         // A key that shares all its bytes with the smaller or equal one before it is that key.
-        if self.plain && shared < key.len() && cursor.trailer() & 0xff == ValueType::Value as u64 {
-            let expired = sink.put(key, shared, value, blocks.table());
-            let block = at.block;
-            block.entries += 1;
-            block.key_bytes += key.len() as u64;
-            block.value_bytes += value.len() as u64;
-            block.expired_bytes += expired;
-        } else {
-            self.unusual(at, shared, sink);
+        let is_ordinary =
+            self.plain && shared < user_key.len() && key.trailer() & 0xff == ValueType::Value as u64;
+        if is_ordinary {
+            let expired = sink.put(user_key, shared, value, table);
+            sums.entries += 1;
+            sums.key_bytes += user_key.len() as u64;
+            sums.value_bytes += value.len() as u64;
+            sums.expired_bytes += expired;
         }
+        is_ordinary
     }
 
+    /// An entry, of which user key, trailer and value are given.
     #[inline(never)]
-    fn unusual<B: Blocks>(&mut self, at: At<'_, B>, shared: usize, sink: &mut impl LiveSink) {
-        let At { blocks, cursor, block, near, entries } = at;
-        let (key, value) = (cursor.user_key(), cursor.value(entries));
+    fn unusual<B: Blocks>(
+        &mut self,
+        (key, trailer, value): (&[u8], u64, &[u8]),
+        blocks: &B,
+        block: &mut BlockUse,
+        near: &mut usize,
+        shared: usize,
+        sink: &mut impl LiveSink,
+    ) {
         block.entries += 1;
         block.key_bytes += key.len() as u64;
         block.value_bytes += value.len() as u64;
         let raw = (key.len() + value.len()) as u64;
-        let trailer = trailer(cursor, blocks);
+        let trailer = blocks.trailer(trailer);
         let kind = value_type(trailer);
         let is_new = shared < key.len() || self.fresh;
         if is_new {

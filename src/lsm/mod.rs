@@ -9,10 +9,10 @@
 //! Nothing here reads: [`Blocks`] hands out blocks, [`LiveSink`] takes rows. A [`LiveScan`] costs little
 //! more than decoding its entries:
 //!
-//! * Eight bytes of each head, behind what all begin with, decide nearly every comparison of runs, as integers
+//! * How many bytes each head shares with the last entry, and two more, decide most comparisons of runs, as integers
 //!   and without branches. Prefix compression tells how they change from one entry of a run to the next, and whether
 //!   two entries are versions of one key.
-//! * While a whole block lies below the heads of all other runs, nothing is compared at all.
+//! * A run that came next several times is taken to go on so, entry by entry with one such comparison.
 //! * Values are slices of their blocks; those of merge operands are handed out one by one.
 
 mod front;

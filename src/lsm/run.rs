@@ -1,6 +1,6 @@
 //! A sorted run: blocks whose keys ascend, entry by entry.
 
-use statescope_formats::rocksdb::data_block::{EntryCursor, EntryFault, Next};
+use statescope_formats::rocksdb::data_block::{Difference, EntryCursor, EntryFault, Next};
 use statescope_formats::rocksdb::internal_key::ValueType;
 
 /// Hands out the blocks of one sorted run in order of their keys. A run is a table, or several that do
@@ -13,11 +13,13 @@ pub trait Blocks {
     /// The bytes of the block's entries.
     fn entries(&self) -> &[u8];
 
-    /// A user key that is not smaller than any in the block.
-    fn separator(&self) -> &[u8];
-
     /// The sequence number that holds for all entries of the block's table, if it was ingested.
     fn global_sequence(&self) -> Option<u64>;
+
+    /// The sequence number and type of an entry of these blocks, of what its key says.
+    fn trailer(&self, stated: u64) -> u64 {
+        self.global_sequence().map_or(stated, |sequence| sequence << 8 | (stated & 0xff))
+    }
 
     /// The number by which rows name the block's table.
     fn table(&self) -> u32;
@@ -81,8 +83,8 @@ pub(super) struct Run<B> {
 /// What stepping to the next entry of a run did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Step {
-    /// The next entry shares this many bytes with the user key before it.
-    To(usize),
+    /// The next entry, which differs so from the one before it.
+    To(Difference),
     /// There is none.
     End,
 }
@@ -109,8 +111,7 @@ impl<B: Blocks> Run<B> {
     #[inline]
     pub(super) fn step(&mut self) -> Step {
         match self.cursor.next(self.blocks.entries()) {
-            Next::Key(shared) => Step::To(shared),
-            Next::Same => Step::To(self.cursor.user_key_len()),
+            Next::Key(difference) => Step::To(difference),
             Next::End | Next::Fault => self.next_block(),
         }
     }
@@ -126,13 +127,10 @@ impl<B: Blocks> Run<B> {
                 return Step::End;
             }
             self.cursor.enter_block();
-            let shared = match self.cursor.next(self.blocks.entries()) {
-                Next::Key(shared) => shared,
-                Next::Same => self.cursor.user_key_len(),
-                Next::End | Next::Fault => continue,
-            };
-            self.alive = true;
-            return Step::To(shared);
+            if let Next::Key(difference) = self.cursor.next(self.blocks.entries()) {
+                self.alive = true;
+                return Step::To(difference);
+            }
         }
     }
 
@@ -154,14 +152,8 @@ impl<B: Blocks> Run<B> {
     }
 
     pub(super) fn raw_len(&self) -> u64 {
-        (self.cursor.user_key_len() + self.cursor.value_len()) as u64
+        (self.cursor.key().user_key().len() + self.cursor.value_len()) as u64
     }
-}
-
-/// The sequence number and type of the entry that a run is at.
-pub(super) fn trailer(cursor: &EntryCursor, blocks: &impl Blocks) -> u64 {
-    let trailer = cursor.trailer();
-    blocks.global_sequence().map_or(trailer, |sequence| sequence << 8 | (trailer & 0xff))
 }
 
 /// The type of an entry whose trailer is given.

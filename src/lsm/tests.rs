@@ -43,8 +43,7 @@ fn encode(entries: &[Entry], restart_interval: usize) -> Vec<u8> {
 #[derive(Debug)]
 struct Memory {
     table: u32,
-    /// Separator and entries.
-    blocks: Vec<(Vec<u8>, Vec<u8>)>,
+    blocks: Vec<Vec<u8>>,
     at: usize,
     used: Vec<BlockUse>,
     faults: Vec<EntryFault>,
@@ -52,22 +51,11 @@ struct Memory {
 
 impl Memory {
     fn new(table: u32, entries: &[Entry], block_len: usize, restart_interval: usize) -> Self {
-        let blocks = entries.chunks(block_len).map(|chunk| {
-            let mut separator = chunk.last().unwrap().0.clone();
-            if separator.len() < 3 {
-                // As large as it may be: the next block may begin with it.
-                separator.push(0);
-                let next = entries.iter().find(|e| e.0 > chunk.last().unwrap().0);
-                if next.is_some_and(|next| next.0 < separator) {
-                    separator.pop();
-                }
-            }
-            (separator, encode(chunk, restart_interval))
-        });
+        let blocks = entries.chunks(block_len).map(|chunk| encode(chunk, restart_interval));
         Self { table, blocks: blocks.collect(), at: 0, used: vec![], faults: vec![] }
     }
 
-    fn current(&self) -> &(Vec<u8>, Vec<u8>) {
+    fn current(&self) -> &[u8] {
         &self.blocks[self.at - 1]
     }
 }
@@ -79,11 +67,7 @@ impl Blocks for Memory {
     }
 
     fn entries(&self) -> &[u8] {
-        &self.current().1
-    }
-
-    fn separator(&self) -> &[u8] {
-        &self.current().0
+        self.current()
     }
 
     fn global_sequence(&self) -> Option<u64> {
@@ -326,8 +310,8 @@ fn long_keys() {
 fn a_damaged_block_costs_what_is_behind_the_damage() {
     let put = |key: u8, sequence| (vec![key], sequence, ValueType::Value, vec![]);
     let mut damaged = Memory::new(0, &[put(1, 1), put(2, 2), put(3, 3), put(4, 4)], 2, 16);
-    let at = damaged.blocks[0].1.len() - 12;
-    damaged.blocks[0].1[at] = 0x7f;
+    let at = damaged.blocks[0].len() - 12;
+    damaged.blocks[0][at] = 0x7f;
     let whole = Memory::new(1, &[put(2, 9), put(9, 9)], 2, 16);
     let none = RangeTombstones::default();
     let mut scan = LiveScan::new(vec![damaged, whole], &[], &none);

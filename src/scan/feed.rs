@@ -216,11 +216,6 @@ impl Blocks for Feed<'_> {
         }
     }
 
-    fn separator(&self) -> &[u8] {
-        let Some(current) = &self.current else { return &[] };
-        current.table.blocks.separator(current.next.saturating_sub(1))
-    }
-
     #[inline]
     fn global_sequence(&self) -> Option<u64> {
         self.current.as_ref().and_then(|current| current.table.table.global_sequence)

@@ -48,7 +48,7 @@ fuzz_target!(|data: &[u8]| {
                 touch(&entry);
                 assert_ne!(step, Next::End);
                 if scanned {
-                    let key = [cursor.user_key(), &cursor.trailer().to_le_bytes()].concat();
+                    let key = [cursor.key().user_key(), &cursor.key().trailer().to_le_bytes()].concat();
                     assert_eq!((&*key, cursor.value(block.entry_bytes())), (entry.key, entry.value));
                 }
             }

@@ -18,12 +18,19 @@ use crate::error::{Error, ErrorKind};
 pub enum Next {
     /// The block has no more entries.
     End,
-    /// A greater user key than the one before, which shares this many bytes with it.
-    Key(usize),
-    /// The same user key as before.
-    Same,
+    /// An entry, and in what its user key differs from the one before.
+    Key(Difference),
     /// What follows cannot be read: [`EntryCursor::fault`] says why.
     Fault,
+}
+
+/// In what a key differs from another one, which is smaller or the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Difference {
+    /// How many bytes both begin with. All of them, if they are the same.
+    pub shared: usize,
+    /// The two bytes of the greater key behind those, as [`CursorKey::pair`].
+    pub pair: u16,
 }
 
 /// Why entries cannot be read on. What stands before is fine.
@@ -49,17 +56,127 @@ impl EntryFault {
 pub struct EntryCursor {
     /// The key in its first bytes, then room, so that copies may be longer than needed.
     buffer: Vec<u8>,
-    /// Of the user key; eight more bytes belong to the internal key once there is one.
-    len: usize,
-    position: usize,
-    /// Where in the block the value begins; it ends at `position`.
-    value_at: usize,
-    /// How many bytes the next key may share for the ordinary case: fewer than the user key has; none at the
-    /// begin of a block.
-    ordinary: usize,
+    place: Place,
     /// Whether any entry was read.
     started: bool,
     fault: Option<EntryFault>,
+}
+
+/// Where a cursor is. Kept apart from what has an address, so that loops have it in registers.
+#[derive(Debug, Clone, Copy, Default)]
+struct Place {
+    /// Of the user key; eight more bytes belong to the internal key once there is one.
+    len: usize,
+    /// Behind the entry.
+    position: usize,
+    /// Of the value, which ends at `position`.
+    value_len: usize,
+}
+
+/// The key of the entry that a cursor is at.
+#[derive(Debug, Clone, Copy)]
+pub struct CursorKey<'a> {
+    /// With the trailer, so that there is room for a word behind each byte of the user key.
+    internal: &'a [u8],
+}
+
+impl<'a> CursorKey<'a> {
+    #[inline]
+    fn new(buffer: &'a [u8], len: usize) -> Self {
+        Self { internal: buffer.get(..len + TRAILER_LEN).unwrap_or_default() }
+    }
+
+    /// The user key.
+    #[must_use]
+    #[inline]
+    pub fn user_key(&self) -> &'a [u8] {
+        self.internal.split_last_chunk::<TRAILER_LEN>().map_or(&[], |(user_key, _)| user_key)
+    }
+
+    /// Sequence number and type, as the key's last eight bytes pack them.
+    #[must_use]
+    #[inline]
+    pub fn trailer(&self) -> u64 {
+        self.internal.last_chunk::<TRAILER_LEN>().map_or(0, |trailer| u64::from_le_bytes(*trailer))
+    }
+
+    /// The user key's two bytes from `from` on, as a big-endian number that is padded with zeros.
+    #[must_use]
+    #[inline]
+    pub fn pair(&self, from: usize) -> u16 {
+        let Some(bytes) = self.internal.get(from..).and_then(<[u8]>::first_chunk::<2>) else { return 0 };
+        let mask = match self.user_key().len().saturating_sub(from) {
+            0 => 0,
+            1 => 0xff00,
+            _ => 0xffff,
+        };
+        u16::from_be_bytes(*bytes) & mask
+    }
+
+    /// In what it differs from a smaller key that it shares so many bytes with.
+    #[must_use]
+    #[inline]
+    pub fn difference(&self, shared: usize) -> Difference {
+        Difference { shared, pair: self.pair(shared) }
+    }
+
+    /// The order of two user keys that share at least so many bytes, and how many these are; `None` for the order
+    /// if one of the keys begins with the other, or they are equal.
+    #[must_use]
+    #[inline]
+    pub fn compare(&self, other: &Self, shared: usize) -> (Option<Ordering>, usize) {
+        let len = self.user_key().len().min(other.user_key().len());
+        let mut at = shared;
+        while at < len {
+            let word = |of: &Self| of.internal.get(at..).and_then(<[u8]>::first_chunk::<8>).copied();
+            let (Some(x), Some(y)) = (word(self), word(other)) else { break };
+            let (x, y) = (u64::from_be_bytes(x), u64::from_be_bytes(y));
+            if x != y {
+                let common = at + (x ^ y).leading_zeros() as usize / 8;
+                return if common < len { (Some(x.cmp(&y)), common) } else { (None, len) };
+            }
+            at += 8;
+        }
+        (None, len)
+    }
+}
+
+impl Place {
+    /// The next entry in the ordinary case: three lengths of one byte, and a short new part of the key whose first
+    /// byte is greater than before, so that the prefix is neither longer nor out of order, and the key is another one.
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "the innermost loop of a scan")]
+    fn ordinary_next<'e>(&mut self, entries: &'e [u8], buffer: &mut [u8]) -> Option<(Difference, &'e [u8])> {
+        let (&[shared, unshared, value_len], rest) =
+            entries.get(self.position..)?.split_first_chunk::<3>()?;
+        let suffix = rest.first_chunk::<CHUNK>()?;
+        let (shared, unshared, value_len) =
+            (usize::from(shared), usize::from(unshared), usize::from(value_len));
+        if (shared | value_len) < 0x80
+            && (TRAILER_LEN + 1..=CHUNK).contains(&unshared)
+            // At the begin of a block nothing is shared.
+            && self.position != 0
+            && shared < self.len
+            && let Some(value) = rest.get(unshared..unshared + value_len)
+            && let Some(to) = buffer.get_mut(shared..).and_then(<[u8]>::first_chunk_mut::<CHUNK>)
+            && to[0] < suffix[0]
+        {
+            let mask = if unshared == TRAILER_LEN + 1 { 0xff00 } else { 0xffff };
+            let pair = u16::from_be_bytes(*suffix.first_chunk::<2>()?) & mask;
+            // A copy of constant length is a few instructions; what it copies too much is not part of the key.
+            *to = *suffix;
+            self.len = shared + unshared - TRAILER_LEN;
+            self.position += 3 + unshared + value_len;
+            self.value_len = value_len;
+            return Some((Difference { shared, pair }, value));
+        }
+        None
+    }
+
+    #[inline]
+    fn value<'a>(&self, entries: &'a [u8]) -> &'a [u8] {
+        entries.get(self.position.wrapping_sub(self.value_len)..self.position).unwrap_or_default()
+    }
 }
 
 impl Default for EntryCursor {
@@ -80,23 +197,15 @@ impl EntryCursor {
     /// A cursor before the first entry of a first block.
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            buffer: vec![0; 256],
-            len: 0,
-            position: 0,
-            value_at: 0,
-            ordinary: 0,
-            started: false,
-            fault: None,
-        }
+        Self { buffer: vec![0; 256], place: Place::default(), started: false, fault: None }
     }
 
     /// Goes to the begin of the block that follows the last one. The last key is kept, so that the
     /// first entry of the new block is compared with it.
     #[inline]
     pub fn enter_block(&mut self) {
-        (self.position, self.value_at) = (0, 0);
-        (self.ordinary, self.fault) = (0, None);
+        self.place = Place { len: self.place.len, ..Place::default() };
+        self.fault = None;
     }
 
     /// Why the last block cannot be read to its end.
@@ -105,76 +214,25 @@ impl EntryCursor {
         self.fault
     }
 
-    /// The user key of the entry.
+    /// The key of the entry.
     #[must_use]
     #[inline]
-    pub fn user_key(&self) -> &[u8] {
-        self.buffer.get(..self.len).unwrap_or_default()
+    pub fn key(&self) -> CursorKey<'_> {
+        CursorKey::new(&self.buffer, self.place.len)
     }
 
-    /// The length of the user key.
-    #[must_use]
-    #[inline]
-    pub fn user_key_len(&self) -> usize {
-        self.len
-    }
-
-    /// The user key's two bytes from `from` on, as a big-endian number that is padded with zeros.
-    #[must_use]
-    #[inline]
-    pub fn pair(&self, from: usize) -> u16 {
-        let Some(bytes) = self.buffer.get(from..).and_then(<[u8]>::first_chunk::<2>) else { return 0 };
-        let mask = match self.len.wrapping_sub(from) {
-            0 => 0,
-            1 => 0xff00,
-            _ => 0xffff,
-        };
-        u16::from_be_bytes(*bytes) & mask
-    }
-
-    /// The order of two user keys that share at least so many bytes, and how many these are; `None` for the order
-    /// if one of the keys begins with the other, or they are equal.
-    #[must_use]
-    #[inline]
-    pub fn compare(&self, other: &Self, shared: usize) -> (Option<Ordering>, usize) {
-        let len = self.len.min(other.len);
-        let mut at = shared;
-        while at < len {
-            // Behind each key there is room for a word.
-            let word = |of: &Self| of.buffer.get(at..).and_then(<[u8]>::first_chunk::<8>).copied();
-            let (Some(x), Some(y)) = (word(self), word(other)) else { break };
-            let (x, y) = (u64::from_be_bytes(x), u64::from_be_bytes(y));
-            if x != y {
-                let common = at + (x ^ y).leading_zeros() as usize / 8;
-                return if common < len { (Some(x.cmp(&y)), common) } else { (None, len) };
-            }
-            at += 8;
-        }
-        (None, len)
-    }
-
-    /// Sequence number and type, as the key's last eight bytes pack them.
-    #[must_use]
-    #[inline]
-    pub fn trailer(&self) -> u64 {
-        self.buffer
-            .get(self.len..)
-            .and_then(<[u8]>::first_chunk::<TRAILER_LEN>)
-            .map_or(0, |bytes| u64::from_le_bytes(*bytes))
-    }
-
-    /// The value, given the block.
+    /// The value of the entry, given the block.
     #[must_use]
     #[inline]
     pub fn value<'a>(&self, entries: &'a [u8]) -> &'a [u8] {
-        entries.get(self.value_at..self.position).unwrap_or_default()
+        self.place.value(entries)
     }
 
     /// The length of the value.
     #[must_use]
     #[inline]
     pub fn value_len(&self) -> usize {
-        self.position.saturating_sub(self.value_at)
+        self.place.value_len
     }
 
     /// Steps to the next entry of the block whose entries are given, without restarts and what
@@ -183,38 +241,47 @@ impl EntryCursor {
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "the innermost loop of a scan")]
     pub fn next(&mut self, entries: &[u8]) -> Next {
-        // The ordinary case: three lengths of one byte, and a short new part of the key whose first byte is greater
-        // than before, so that the prefix is neither longer nor out of order, and the key is another one.
-        if let Some(rest) = entries.get(self.position..)
-            && let Some((&[shared, unshared, value_len], suffix)) = rest.split_first_chunk::<3>()
-            && let Some(suffix) = suffix.first_chunk::<CHUNK>()
-        {
-            let (shared, unshared, value_len) =
-                (usize::from(shared), usize::from(unshared), usize::from(value_len));
-            if (shared | value_len) < 0x80
-                && (TRAILER_LEN + 1..=CHUNK).contains(&unshared)
-                && shared < self.ordinary
-                && unshared + value_len <= rest.len() - 3
-                && let Some(to) = self.buffer.get_mut(shared..).and_then(<[u8]>::first_chunk_mut::<CHUNK>)
-                && to[0] < suffix[0]
-            {
-                // A copy of constant length is a few instructions; what it copies too much is not part of the key.
-                *to = *suffix;
-                self.len = shared + unshared - TRAILER_LEN;
-                self.ordinary = self.len;
-                self.value_at = self.position + 3 + unshared;
-                self.position = self.value_at + value_len;
-                return Next::Key(shared);
-            }
+        match self.place.ordinary_next(entries, &mut self.buffer) {
+            Some((difference, _)) => Next::Key(difference),
+            None => self.unusual_next(entries),
         }
-        self.unusual_next(entries)
+    }
+
+    /// Hands out the entry that it is at, with key and value and in what it differs from the one before, and those
+    /// behind it as [`next`](Self::next) finds them, until one is not taken: the cursor is at that one then.
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "the innermost loop of a scan")]
+    pub fn take_while(
+        &mut self,
+        mut difference: Difference,
+        entries: &[u8],
+        mut take: impl FnMut(Difference, CursorKey<'_>, &[u8]) -> bool,
+    ) -> Next {
+        let mut place = self.place;
+        let mut value = place.value(entries);
+        // One call, so that it is compiled into the loop.
+        while take(difference, CursorKey::new(&self.buffer, place.len), value) {
+            if let Some(next) = place.ordinary_next(entries, &mut self.buffer) {
+                (difference, value) = next;
+                continue;
+            }
+            self.place = place;
+            match self.unusual_next(entries) {
+                Next::Key(next) => difference = next,
+                last => return last,
+            }
+            place = self.place;
+            value = place.value(entries);
+        }
+        self.place = place;
+        Next::Key(difference)
     }
 
     /// The end of the block, begins of blocks and restarts, where nothing is shared in the encoding, long keys and
     /// values, versions of one key, and whatever is wrong.
     #[inline(never)]
     fn unusual_next(&mut self, entries: &[u8]) -> Next {
-        let rest = entries.get(self.position..).unwrap_or_default();
+        let rest = entries.get(self.place.position..).unwrap_or_default();
         let (lengths, rest) = match *rest {
             [] => return Next::End,
             [shared, unshared, value_len, ref rest @ ..] if (shared | unshared | value_len) < 0x80 => {
@@ -231,13 +298,11 @@ impl EntryCursor {
             return self.set_fault("an entry ends inside of its block");
         };
         match self.compare_with_last(shared, suffix) {
-            Ok(next) => {
-                self.len = shared + unshared - TRAILER_LEN;
-                self.ordinary = self.len;
-                self.value_at = entries.len() - rest.len() + unshared;
-                self.position = self.value_at + value_len;
+            Ok(common) => {
+                let position = entries.len() - rest.len() + unshared + value_len;
+                self.place = Place { len: shared + unshared - TRAILER_LEN, position, value_len };
                 self.copy(shared, suffix);
-                next
+                Next::Key(self.key().difference(common))
             }
             Err(rule) => self.set_fault(rule),
         }
@@ -245,7 +310,7 @@ impl EntryCursor {
 
     /// Copies the end of a key, and makes room for it.
     fn copy(&mut self, shared: usize, suffix: &[u8]) {
-        let len = self.len + TRAILER_LEN;
+        let len = self.place.len + TRAILER_LEN;
         if self.buffer.len() < len + CHUNK {
             self.buffer.resize((len + CHUNK).next_power_of_two(), 0);
         }
@@ -257,14 +322,14 @@ impl EntryCursor {
     #[cold]
     #[inline(never)]
     fn set_fault(&mut self, rule: &'static str) -> Next {
-        self.fault = Some(EntryFault { at: self.position, rule });
+        self.fault = Some(EntryFault { at: self.place.position, rule });
         Next::Fault
     }
 
-    /// Compares the new key with the one before.
-    fn compare_with_last(&mut self, shared: usize, suffix: &[u8]) -> Result<Next, &'static str> {
+    /// Compares the new key with the one before: how many bytes both user keys begin with.
+    fn compare_with_last(&mut self, shared: usize, suffix: &[u8]) -> Result<usize, &'static str> {
         // Also false at the begin of a block.
-        if shared > 0 && (shared > self.len + TRAILER_LEN || self.position == 0) {
+        if shared > 0 && (shared > self.place.len + TRAILER_LEN || self.place.position == 0) {
             return Err("a key shares no more bytes than the key before it has");
         }
         let key_len = shared + suffix.len();
@@ -276,18 +341,18 @@ impl EntryCursor {
         }
         if !self.started {
             self.started = true;
-            return Ok(Next::Key(0));
+            return Ok(0);
         }
         let new_len = key_len - TRAILER_LEN;
-        let old = self.user_key();
+        let old = self.key().user_key();
         let mut common = shared.min(new_len).min(old.len());
         if common == shared {
             let new_rest = suffix.get(..new_len - shared).unwrap_or_default();
             common += common_prefix(old.get(shared..).unwrap_or_default(), new_rest);
         }
         if common == new_len && common == old.len() {
-            return if self.new_trailer(shared, suffix) < self.trailer() {
-                Ok(Next::Same)
+            return if self.new_trailer(shared, suffix) < self.key().trailer() {
+                Ok(common)
             } else {
                 Err("versions of a key are ordered by descending sequence number")
             };
@@ -297,7 +362,7 @@ impl EntryCursor {
             None => self.buffer.get(at),
         };
         let ascending = common == old.len() || (common < new_len && old.get(common) < byte(common));
-        if ascending { Ok(Next::Key(common)) } else { Err("keys of a table ascend") }
+        if ascending { Ok(common) } else { Err("keys of a table ascend") }
     }
 
     /// The trailer of a key that is not yet set.
@@ -420,22 +485,49 @@ mod tests {
             for (key, value) in &expected {
                 let (user_key, trailer) = key.split_at(key.len() - TRAILER_LEN);
                 let common = before.as_ref().map_or(0, |before| naive_common(before, user_key));
-                let same = before.as_deref() == Some(user_key);
-                let next = if same { Next::Same } else { Next::Key(common) };
-                assert_eq!(cursor.next(block), next);
-                assert_eq!((cursor.user_key(), cursor.value(block)), (user_key, &**value));
-                assert_eq!((cursor.user_key_len(), cursor.value_len()), (user_key.len(), value.len()));
-                assert_eq!(cursor.trailer().to_le_bytes(), trailer);
-                for from in 0..=user_key.len() {
-                    let byte = |at| user_key.get(at).copied().unwrap_or(0);
-                    assert_eq!(cursor.pair(from).to_be_bytes(), [byte(from), byte(from + 1)]);
-                }
+                let byte = |at| user_key.get(at).copied().unwrap_or(0);
+                let pair = |from| u16::from_be_bytes([byte(from), byte(from + 1)]);
+                let difference = Difference { shared: common, pair: pair(common) };
+                assert_eq!(cursor.next(block), Next::Key(difference));
+                let seen = cursor.key();
+                assert_eq!((seen.user_key(), cursor.value(block)), (user_key, &**value));
+                assert_eq!(cursor.value_len(), value.len());
+                assert_eq!(seen.trailer().to_le_bytes(), trailer);
+                (0..=user_key.len()).for_each(|from| assert_eq!(seen.pair(from), pair(from)));
                 before = Some(user_key.to_vec());
             }
             assert_eq!(cursor.next(block), if whole { Next::End } else { Next::Fault });
             assert_eq!(cursor.fault().is_some(), !whole);
             if !whole {
                 return;
+            }
+        }
+    }
+
+    /// Walks over blocks step by step and in runs of `take`, and sees the same.
+    fn compare_taking(blocks: &[Vec<u8>], take: &[usize]) {
+        let (mut steps, mut runs, mut lengths) =
+            (EntryCursor::new(), EntryCursor::new(), take.iter().cycle());
+        for block in blocks {
+            steps.enter_block();
+            runs.enter_block();
+            let mut next = steps.next(block);
+            assert_eq!(runs.next(block), next);
+            while let Next::Key(first) = next {
+                let mut left = *lengths.next().unwrap();
+                let last = runs.take_while(first, block, |difference, key, value| {
+                    assert_eq!(next, Next::Key(difference));
+                    let expected = (steps.key().user_key(), steps.key().trailer(), steps.value(block));
+                    assert_eq!((key.user_key(), key.trailer(), value), expected);
+                    let taken = left > 0;
+                    if taken {
+                        next = steps.next(block);
+                        left -= 1;
+                    }
+                    taken
+                });
+                assert_eq!(last, next);
+                assert_eq!((runs.fault(), runs.value_len()), (steps.fault(), steps.value_len()));
             }
         }
     }
@@ -462,8 +554,16 @@ mod tests {
 
     proptest! {
         #[test]
-        fn as_a_naive_one(entries in entries(), block_len in 1usize..30, restart_interval in 1usize..20) {
-            compare(&entries.chunks(block_len).map(|chunk| encode(chunk, restart_interval)).collect::<Vec<_>>());
+        fn as_a_naive_one(
+            entries in entries(),
+            block_len in 1usize..30,
+            restart_interval in 1usize..20,
+            take in vec(1usize..9, 1..5),
+        ) {
+            let blocks = entries.chunks(block_len).map(|chunk| encode(chunk, restart_interval));
+            let blocks: Vec<_> = blocks.collect();
+            compare(&blocks);
+            compare_taking(&blocks, &take);
         }
 
         #[test]
@@ -481,8 +581,10 @@ mod tests {
                 }
             }
             let cut = cut.index(block.len() + 1);
-            compare(&[block.clone()]);
-            compare(&[block[..cut].to_vec(), block[cut..].to_vec()]);
+            let cut = [block[..cut].to_vec(), block[cut..].to_vec()];
+            compare(&[block]);
+            compare(&cut);
+            compare_taking(&cut, &[3, 1]);
         }
 
         #[test]
@@ -495,7 +597,7 @@ mod tests {
             };
             let common = naive_common(&a, &b);
             prop_assert_eq!(common_prefix(&a, &b), common);
-            let (order, shared) = at(&a).compare(&at(&b), common.saturating_sub(less));
+            let (order, shared) = at(&a).key().compare(&at(&b).key(), common.saturating_sub(less));
             let prefix = common == a.len() || common == b.len();
             prop_assert_eq!((order, shared), ((!prefix).then(|| a.cmp(&b)), common));
         }
