@@ -1,6 +1,6 @@
 //! Buffers that are used again.
 //!
-//! A scan reads a table in pieces of about a megabyte. Fresh memory of that size comes from the kernel, page by
+//! A scan reads a table in pieces of nearly one size. Fresh memory for them comes from the kernel, page by
 //! page and zeroed, and costs a good part of the time that it takes to decode the piece. So each thread
 //! keeps a few buffers, which come back when the last `Bytes` of them is dropped.
 
@@ -10,8 +10,8 @@ use bytes::Bytes;
 
 /// Reads that are shorter are served by the allocator; longer ones are rare.
 const LENGTHS: std::ops::RangeInclusive<usize> = 32 << 10..=4 << 20;
-/// How many buffers a thread keeps.
-const KEPT: usize = 16;
+/// How many bytes a thread keeps in buffers.
+const KEPT: usize = 8 << 20;
 
 thread_local! {
     static KEPT_BUFFERS: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
@@ -27,15 +27,16 @@ pub(super) struct Buffer {
 impl Buffer {
     /// A buffer for so many bytes, with anything in it.
     pub(super) fn new(length: usize) -> Self {
-        let mut memory = Vec::new();
-        if LENGTHS.contains(&length) {
-            let kept = KEPT_BUFFERS.try_with(|kept| kept.try_borrow_mut().ok()?.pop());
-            memory = kept.ok().flatten().unwrap_or_default();
+        if !LENGTHS.contains(&length) {
+            return Self { memory: vec![0; length], length };
         }
-        if memory.len() < length {
-            // Of length zero it is not copied when it grows.
-            memory = vec![0; length];
-        }
+        let kept = KEPT_BUFFERS.try_with(|kept| {
+            let mut kept = kept.try_borrow_mut().ok()?;
+            let at = kept.iter().rposition(|memory| memory.len() >= length)?;
+            Some(kept.swap_remove(at))
+        });
+        // Rounded up, so that the next one is not too long for it.
+        let memory = kept.ok().flatten().unwrap_or_else(|| vec![0; length.next_power_of_two()]);
         Self { memory, length }
     }
 
@@ -68,7 +69,11 @@ impl Drop for Buffer {
             // A thread that ends keeps nothing.
             let _ = KEPT_BUFFERS.try_with(|kept| {
                 let mut kept = kept.try_borrow_mut().ok()?;
-                (kept.len() < KEPT).then(|| kept.push(memory))
+                kept.push(memory);
+                while kept.iter().map(Vec::len).sum::<usize>() > KEPT {
+                    kept.remove(0);
+                }
+                Some(())
             });
         }
     }
@@ -90,9 +95,11 @@ mod tests {
         // Still in use.
         assert_ne!(Buffer::new(90_000).as_ref().as_ptr(), at);
         drop(part);
-        let again = Buffer::new(90_000);
-        assert_eq!((again.as_ref().as_ptr(), again.as_ref().len()), (at, 90_000));
+        let again = Buffer::new(110_000);
+        assert_eq!((again.as_ref().as_ptr(), again.as_ref().len()), (at, 110_000));
         assert_eq!(again.into_bytes(10).len(), 10);
+        drop((0..9).map(|_| Buffer::new(1 << 20)).collect::<Vec<_>>());
+        assert_eq!(KEPT_BUFFERS.with_borrow(|kept| kept.iter().map(Vec::len).sum::<usize>()), KEPT);
         assert_eq!(Buffer::new(10).into_bytes(7), vec![0; 7]);
     }
 }
