@@ -14,7 +14,7 @@ use crate::readers::opener::RelocateRule;
 use crate::readers::root;
 use crate::readers::snapshot::{ReadOptions, read_snapshot};
 use crate::report;
-use crate::storage::{Location, Storage, Stores};
+use crate::storage::{Location, Storage};
 
 /// Say what is in a snapshot, or which snapshots are under a root.
 ///
@@ -55,7 +55,7 @@ impl Inspect {
         let location = super::location(&self.path, &here)?;
         // What is typed wrongly is said before anything is read.
         let (rules, uids) = (self.common.reading.rules(&here)?, self.selection.uids()?);
-        let storage = Stores::local();
+        let storage = self.common.reading.stores()?;
         let target = super::target(&storage, &location, self.common.reading.in_flight())?;
         match target {
             Target::Snapshot(file) => self.snapshot(out, &storage, Ask { rules, uids }, &file, None),

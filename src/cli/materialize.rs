@@ -14,7 +14,7 @@ use crate::readers::materialize::{key_groups, operator_name};
 use crate::readers::opener::Opener;
 use crate::readers::snapshot::decode_metadata;
 use crate::report::units::{bytes, counted};
-use crate::storage::{Storage, Stores};
+use crate::storage::Storage;
 
 /// Make a directory of one subtask's database that RocksDB and ldb open.
 ///
@@ -48,7 +48,7 @@ impl Materialize {
         let here = current_dir()?;
         let location = super::location(&self.path, &here)?;
         let rules = self.reading.rules(&here)?;
-        let storage = Stores::local();
+        let storage = self.reading.stores()?;
         let (file, _) = super::snapshot(&storage, &self.path, &location, self.reading.in_flight())?;
         let (snapshot, _) = decode_metadata(&file).map_err(|error| super::no_snapshot(&file, &error))?;
         let selection =

@@ -17,7 +17,7 @@ use crate::model::{Finding, OperatorId, Places, Severity};
 use crate::readers::discover::{self, JobDirectory, MetadataFile, Target};
 use crate::readers::opener::RelocateRule;
 use crate::report::Layout;
-use crate::storage::{InFlight, Location, Storage, StorageErrorKind};
+use crate::storage::{Access, FlinkConf, InFlight, Location, Storage, StorageErrorKind, Stores};
 
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,6 +91,34 @@ struct Reading {
     /// How many requests may be under way at once
     #[arg(long, default_value_t = 32, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     in_flight: u16,
+    #[command(flatten)]
+    reaching: Reaching,
+}
+
+/// The heading of the options of [`Reaching`].
+const STORES: &str = "Object stores";
+
+/// How object stores are reached.
+#[derive(Debug, Args)]
+struct Reaching {
+    /// The address of the store, if not the provider's own
+    #[arg(long, help_heading = STORES, value_name = "URL")]
+    endpoint: Option<String>,
+    /// The region of the bucket
+    #[arg(long, help_heading = STORES, value_name = "NAME")]
+    region: Option<String>,
+    /// Name buckets in the path, not in the host
+    #[arg(long, help_heading = STORES)]
+    path_style: bool,
+    /// Ask addresses without TLS
+    #[arg(long, help_heading = STORES)]
+    allow_http: bool,
+    /// Ask without credentials
+    #[arg(long, help_heading = STORES)]
+    anonymous: bool,
+    /// Flink's config.yaml or flink-conf.yaml, for its s3.*, fs.gs.* and fs.azure.* options
+    #[arg(long, help_heading = STORES, value_name = "FILE")]
+    flink_conf: Option<PathBuf>,
 }
 
 /// Options of every command that reports.
@@ -120,7 +148,37 @@ struct Selection {
     uids: Option<PathBuf>,
 }
 
+impl Reaching {
+    fn access(&self) -> Result<Access, Failure> {
+        let flink = match &self.flink_conf {
+            Some(path) => {
+                let text = std::fs::read_to_string(path)
+                    .map_err(|e| Failure::usage(format!("--flink-conf {}: {e}", path.display())))?;
+                FlinkConf::parse(&text)
+            }
+            None => FlinkConf::default(),
+        };
+        Ok(Access {
+            endpoint: self.endpoint.clone(),
+            region: self.region.clone(),
+            path_style: self.path_style,
+            allow_http: self.allow_http,
+            anonymous: self.anonymous,
+            flink,
+            environment: std::env::vars_os()
+                .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+                .collect(),
+            home: std::env::home_dir(),
+            ..Access::default()
+        })
+    }
+}
+
 impl Reading {
+    fn stores(&self) -> Result<Stores, Failure> {
+        Ok(Stores::all(self.reaching.access()?))
+    }
+
     fn in_flight(&self) -> InFlight {
         InFlight { requests: usize::from(self.in_flight), ..InFlight::default() }
     }

@@ -24,6 +24,7 @@ pub struct Meter {
     full: AtomicU64,
     list: AtomicU64,
     failed: AtomicU64,
+    retries: AtomicU64,
     bytes: AtomicU64,
     log: Option<Mutex<Vec<RequestRecord>>>,
 }
@@ -43,6 +44,8 @@ pub struct Counts {
     pub list: u64,
     /// How many of all these failed.
     pub failed: u64,
+    /// How often one of all these was tried again.
+    pub retries: u64,
     /// Bytes of objects that were returned.
     pub bytes: u64,
 }
@@ -101,6 +104,11 @@ impl Meter {
         }
     }
 
+    /// Notes that a request was tried again so often.
+    pub fn record_retries(&self, retries: u64) {
+        self.retries.fetch_add(retries, Ordering::Relaxed);
+    }
+
     /// What was counted so far.
     #[must_use]
     pub fn counts(&self) -> Counts {
@@ -112,6 +120,7 @@ impl Meter {
             full: of(&self.full),
             list: of(&self.list),
             failed: of(&self.failed),
+            retries: of(&self.retries),
             bytes: of(&self.bytes),
         }
     }
@@ -233,7 +242,16 @@ mod tests {
         storage.read_many(&requests, InFlight::default());
         assert_eq!(
             storage.meter().counts(),
-            Counts { head: 2, range: 2, suffix: 2, full: 2, list: 3, failed: 2, bytes: 3 + 4 + 10 + 1 + 2 }
+            Counts {
+                head: 2,
+                range: 2,
+                suffix: 2,
+                full: 2,
+                list: 3,
+                failed: 2,
+                retries: 0,
+                bytes: 3 + 4 + 10 + 1 + 2
+            }
         );
         let log = storage.meter().take_log();
         assert_eq!(log.len(), 11);

@@ -42,21 +42,28 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod access;
 mod error;
+mod flink_conf;
+mod identity;
 mod local;
 mod memory;
 mod metered;
+mod objects;
 mod parallel;
 mod request;
 mod stores;
 
 pub mod location;
 
+pub use access::Access;
 pub use error::{Result, StorageError, StorageErrorKind};
+pub use flink_conf::FlinkConf;
 pub use local::LocalStorage;
 pub use location::{Location, LocationError, LocationErrorKind, SchemeClass};
 pub use memory::{Fault, MemoryStorage};
 pub use metered::{Counts, Meter, Metered, RequestRecord};
+pub use objects::ObjectStorage;
 pub use request::{Fetched, InFlight, ListEntry, ListScope, ObjectMeta, Op, Probe, ReadRequest, Span};
 pub use stores::Stores;
 

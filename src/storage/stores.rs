@@ -1,8 +1,9 @@
 //! The store that a location's scheme leads to.
 
 use super::{
-    EachFn, Fetched, InFlight, ListScope, LocalStorage, Location, Meter, Metered, ObjectMeta, Op, PageFn,
-    ReadRequest, Result, SchemeClass, Span, Storage, StorageError, StorageErrorKind, parallel,
+    Access, EachFn, Fetched, InFlight, ListScope, LocalStorage, Location, Meter, Metered, ObjectMeta,
+    ObjectStorage, Op, PageFn, ReadRequest, Result, SchemeClass, Span, Storage, StorageError,
+    StorageErrorKind, parallel,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use std::sync::Arc;
 /// to relocate.
 #[derive(Debug, Clone)]
 pub struct Stores {
-    by_class: BTreeMap<SchemeClass, Metered<Arc<dyn Storage>>>,
+    by_class: BTreeMap<SchemeClass, Arc<dyn Storage>>,
     meter: Arc<Meter>,
 }
 
@@ -21,6 +22,17 @@ impl Stores {
     #[must_use]
     pub fn new(meter: Arc<Meter>) -> Self {
         Self { by_class: BTreeMap::new(), meter }
+    }
+
+    /// Local disk, and every store that there is a client for, reached as told.
+    #[must_use]
+    pub fn all(access: Access) -> Self {
+        let mut stores = Self::local();
+        let objects: Arc<dyn Storage> = Arc::new(ObjectStorage::new(access, Arc::clone(&stores.meter)));
+        for class in [SchemeClass::S3, SchemeClass::Gcs, SchemeClass::Azure, SchemeClass::Http] {
+            stores.by_class.insert(class, Arc::clone(&objects));
+        }
+        stores
     }
 
     /// Local disk only, with a meter of its own.
@@ -32,7 +44,7 @@ impl Stores {
     /// Reads the locations of a class from a store.
     #[must_use]
     pub fn with(mut self, class: SchemeClass, storage: Arc<dyn Storage>) -> Self {
-        self.by_class.insert(class, Metered::with_meter(storage, Arc::clone(&self.meter)));
+        self.by_class.insert(class, Arc::new(Metered::with_meter(storage, Arc::clone(&self.meter))));
         self
     }
 
@@ -42,7 +54,7 @@ impl Stores {
         &self.meter
     }
 
-    fn of(&self, location: &Location, op: Op) -> Result<&Metered<Arc<dyn Storage>>> {
+    fn of(&self, location: &Location, op: Op) -> Result<&Arc<dyn Storage>> {
         self.by_class
             .get(&location.class())
             .ok_or_else(|| StorageError::new(StorageErrorKind::Unsupported, op, location.clone()))

@@ -220,9 +220,8 @@ fn wrong_values_of_options_exit_with_2() {
 
 #[test]
 fn a_scheme_without_a_client_is_refused_with_advice() {
-    let all = ["hdfs://nn:8020/flink/chk-1", "oss://b/x", "s3://bucket/flink/job/chk-7"]
-        .map(|at| without_fixture(&["inspect", at]))
-        .join("\n");
+    let all =
+        ["hdfs://nn:8020/flink/chk-1", "oss://b/x"].map(|at| without_fixture(&["inspect", at])).join("\n");
     insta::assert_snapshot!(all);
 }
 

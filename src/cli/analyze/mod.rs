@@ -31,7 +31,7 @@ use crate::readers::snapshot::{ReadOptions, SnapshotReading, read_snapshot};
 use crate::report;
 use crate::scan::saved::{Head, Question};
 use crate::scan::{Finished, Input, Scan, ScanOptions, ScanPartial};
-use crate::storage::{Storage, Stores};
+use crate::storage::Storage;
 
 /// Say what is live, dead and expired in a snapshot's RocksDB state, and which keys are large.
 ///
@@ -108,7 +108,7 @@ impl Analyze {
         let (rules, uids) = (reading.rules(&here)?, self.selection.uids()?);
         let at_ms = self.at.as_deref().map(super::time).transpose()?;
         let save = self.save.as_deref().map(SaveFile::open).transpose()?;
-        let storage = Stores::local();
+        let storage = reading.stores()?;
         let (file, newest) = super::snapshot(&storage, &self.path, &location, reading.in_flight())?;
         let options =
             ReadOptions { relocate: rules.clone(), in_flight: reading.in_flight(), properties: true };

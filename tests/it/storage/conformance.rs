@@ -96,7 +96,7 @@ fn ranges(storage: &dyn Storage, dir: &Location, put: &Put<'_>) {
         [(0..11, 11, 10), (8..20, 12, 2), (10..11, 1, 0), (15..20, 5, 0), (11..11, 0, 0)]
     {
         let error = storage.read_range(&object, range.clone()).expect_err("a short object");
-        assert_eq!(*error.kind(), Kind::ShortRead { expected, got }, "{range:?}");
+        assert_eq!(*error.kind(), Kind::ShortRead { expected, got }, "{range:?}: {error}");
     }
     #[expect(clippy::reversed_empty_ranges, reason = "that is what is tested")]
     let error = storage.read_range(&object, 5..3).unwrap_err();

@@ -2,6 +2,8 @@
 
 mod conformance;
 mod parallel;
+mod scripted;
+mod servers;
 
 use statescope::storage::{LocalStorage, Location, MemoryStorage, SchemeClass, Stores};
 use std::fs;

@@ -1,0 +1,131 @@
+//! What a client makes of what servers say: answers that are written here, one for each request.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use statescope::storage::{
+    Access, Counts, Location, Meter, ObjectStorage, Storage, StorageErrorKind as Kind,
+};
+
+/// Gives these answers, each on a connection of its own, and says which requests came: their first lines and ranges.
+fn serve(answers: Vec<String>) -> (String, JoinHandle<Vec<String>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    let server = thread::spawn(move || {
+        let mut requests = Vec::new();
+        for answer in answers {
+            let (mut stream, _) = listener.accept().unwrap();
+            let lines = BufReader::new(stream.try_clone().unwrap()).lines().map(|line| line.unwrap());
+            let lines: Vec<_> = lines.take_while(|line| !line.is_empty()).collect();
+            let range = lines.iter().find(|line| line.to_ascii_lowercase().starts_with("range:"));
+            requests.push(format!("{} {}", lines[0], range.map_or("", String::as_str)));
+            stream.write_all(answer.as_bytes()).unwrap();
+        }
+        requests
+    });
+    (address, server)
+}
+
+fn answer(status: &str, headers: &str, body: &str) -> String {
+    let headers = format!("{headers}Connection: close\r\nContent-Length: {}\r\n", body.len());
+    format!("HTTP/1.1 {status}\r\n{headers}\r\n{body}")
+}
+
+fn error(status: &str, code: &str) -> String {
+    let body = format!("<Error><Code>{code}</Code><Message>the &amp; message</Message></Error>");
+    answer(status, "", &body)
+}
+
+fn part(range: &str, body: &str) -> String {
+    let times = "Last-Modified: Wed, 21 Oct 2015 07:28:00 GMT\r\nETag: \"tag\"\r\n";
+    answer("206 Partial Content", &format!("{times}Content-Range: bytes {range}/10\r\n"), body)
+}
+
+fn storage(endpoint: String) -> (ObjectStorage, Arc<Meter>) {
+    let environment = [("AWS_ACCESS_KEY_ID", "some-key"), ("AWS_SECRET_ACCESS_KEY", "top-secret")];
+    let access = Access {
+        endpoint: Some(endpoint),
+        environment: environment.iter().map(|&(k, v)| (k.to_owned(), v.to_owned())).collect(),
+        backoff: Duration::from_millis(1),
+        timeout: Duration::from_secs(5),
+        retries: 3,
+        ..Access::default()
+    };
+    let meter = Arc::new(Meter::new());
+    (ObjectStorage::new(access, Arc::clone(&meter)), meter)
+}
+
+fn object() -> Location {
+    Location::parse("s3://bucket/a b/object").unwrap()
+}
+
+#[test]
+fn what_is_throttled_is_asked_again() {
+    let slow = error("503 Slow Down", "SlowDown");
+    let (endpoint, server) = serve(vec![slow.clone(), slow, part("2-5", "cdef")]);
+    let (storage, meter) = storage(endpoint);
+    assert_eq!(storage.read_range(&object(), 2..6).unwrap(), "cdef");
+    assert_eq!(meter.counts(), Counts { range: 1, retries: 2, bytes: 4, ..Counts::default() });
+    let requests = server.join().unwrap();
+    assert_eq!(requests, vec!["GET /bucket/a%20b/object HTTP/1.1 range: bytes=2-5"; 3]);
+}
+
+#[test]
+fn a_body_that_breaks_off_is_read_on() {
+    let cut = part("2-5", "cdef").replace("cdef", "cd");
+    let (endpoint, server) = serve(vec![cut, part("4-5", "ef")]);
+    let (storage, meter) = storage(endpoint);
+    assert_eq!(storage.read_range(&object(), 2..6).unwrap(), "cdef");
+    assert_eq!(meter.counts(), Counts { range: 1, retries: 1, bytes: 4, ..Counts::default() });
+    assert!(server.join().unwrap()[1].ends_with("bytes=4-5"));
+}
+
+#[test]
+fn failures_name_what_the_store_said_and_who_asked() {
+    for (status, code, kind, said) in [
+        ("403 Forbidden", "AccessDenied", Kind::PermissionDenied, "as AWS_ACCESS_KEY_ID of the environment"),
+        ("403 Forbidden", "ExpiredToken", Kind::Unauthenticated, "ExpiredToken: the & message"),
+        ("403 Forbidden", "InvalidObjectState", Kind::Archived, "restore the object"),
+        ("404 Not Found", "NoSuchKey", Kind::NotFound, "nothing is there"),
+        ("404 Not Found", "NoSuchBucket", Kind::NotFound, "check the name of the bucket"),
+        ("400 Bad Request", "Odd", Kind::Other, "Odd: the & message"),
+    ] {
+        // A request that is merely refused is looked into once more: the object may be too short.
+        let answers = if kind == Kind::Other { 2 } else { 1 };
+        let (endpoint, server) = serve(vec![error(status, code); answers]);
+        let error = storage(endpoint).0.read_range(&object(), 0..4).unwrap_err();
+        assert_eq!(*error.kind(), kind, "{code}: {error}");
+        let text = error.to_string();
+        assert!(text.contains(said) && text.contains("s3://bucket/a b/object"), "{code}: {text}");
+        assert!(!text.contains("top-secret") && !text.contains("some-key"), "{text}");
+        server.join().unwrap();
+    }
+}
+
+#[test]
+fn the_region_of_a_bucket_elsewhere_is_said() {
+    let moved = answer("301 Moved Permanently", "x-amz-bucket-region: eu-central-1\r\n", "");
+    let (endpoint, server) = serve(vec![moved.clone(), moved]);
+    let error = storage(endpoint).0.read_range(&object(), 0..4).unwrap_err();
+    assert!(error.to_string().contains("--region eu-central-1"), "{error}");
+    server.join().unwrap();
+}
+
+#[test]
+fn a_store_that_nobody_runs_is_not_available() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    let (storage, meter) = storage(endpoint);
+    let error = storage.head(&object()).unwrap_err();
+    assert_eq!(*error.kind(), Kind::Unavailable, "{error}");
+    assert!(error.to_string().contains("refused"), "{error}");
+    // It is tried twice, and then no more: a snapshot may name thousands of objects there.
+    assert_eq!(meter.counts(), Counts { head: 1, failed: 1, retries: 1, ..Counts::default() });
+    let error = storage.head(&object()).unwrap_err();
+    assert_eq!(*error.kind(), Kind::Unavailable, "{error}");
+    assert_eq!(meter.counts(), Counts { head: 2, failed: 2, retries: 1, ..Counts::default() });
+}

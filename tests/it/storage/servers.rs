@@ -1,0 +1,162 @@
+//! Stand-ins of S3, Google Cloud Storage and Azure, which `tests/servers/run.sh` starts and names in the environment.
+
+use std::fs;
+use std::sync::Arc;
+
+use object_store::aws::AmazonS3Builder;
+use object_store::azure::MicrosoftAzureBuilder;
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt};
+use statescope::storage::{Access, Location, Meter, ObjectStorage, SchemeClass};
+
+use super::conformance;
+use crate::support::{command, files_below, fixtures};
+
+/// The key that Azurite has for everybody, as its documentation says.
+const AZURITE_KEY: &str =
+    "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
+
+/// One of the servers, with a bucket of its own.
+struct Server {
+    /// Where the bucket is, as users write it.
+    root: Location,
+    endpoint: String,
+    environment: Vec<(&'static str, &'static str)>,
+    arguments: Vec<&'static str>,
+    /// None for Google's stand-in, which takes objects in a way of its own only.
+    writer: Option<Arc<dyn ObjectStore>>,
+    runtime: tokio::runtime::Runtime,
+}
+
+impl Server {
+    fn all() -> [Self; 3] {
+        // For the clients that write; the others see to it themselves.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        [Self::s3(), Self::gcs(), Self::azure()]
+    }
+
+    fn s3() -> Self {
+        let endpoint = address("STATESCOPE_TEST_S3");
+        let writer = AmazonS3Builder::new()
+            .with_endpoint(&endpoint)
+            .with_allow_http(true)
+            .with_bucket_name("flink")
+            .with_access_key_id("key")
+            .with_secret_access_key("secret");
+        let environment = vec![("AWS_ACCESS_KEY_ID", "key"), ("AWS_SECRET_ACCESS_KEY", "secret")];
+        let writer: Arc<dyn ObjectStore> = Arc::new(writer.build().unwrap());
+        Self::new("s3a://flink", endpoint, environment, vec![], Some(writer))
+    }
+
+    fn gcs() -> Self {
+        let endpoint = address("STATESCOPE_TEST_GCS");
+        Self::new("gs://flink", endpoint, vec![], vec!["--anonymous"], None)
+    }
+
+    fn azure() -> Self {
+        let endpoint = address("STATESCOPE_TEST_AZURE");
+        let writer = MicrosoftAzureBuilder::new()
+            .with_endpoint(endpoint.clone())
+            .with_allow_http(true)
+            .with_account("devstoreaccount1")
+            .with_access_key(AZURITE_KEY)
+            .with_container_name("flink");
+        let writer: Arc<dyn ObjectStore> = Arc::new(writer.build().unwrap());
+        let root = "abfss://flink@devstoreaccount1.dfs.core.windows.net";
+        Self::new(root, endpoint, vec![("AZURE_STORAGE_ACCOUNT_KEY", AZURITE_KEY)], vec![], Some(writer))
+    }
+
+    fn new(
+        root: &str,
+        endpoint: String,
+        environment: Vec<(&'static str, &'static str)>,
+        arguments: Vec<&'static str>,
+        writer: Option<Arc<dyn ObjectStore>>,
+    ) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+        Self { root: Location::parse(root).unwrap(), endpoint, environment, arguments, writer, runtime }
+    }
+
+    fn put(&self, location: &Location, bytes: &[u8]) {
+        let Some(writer) = &self.writer else {
+            let name: String = location.key().bytes().map(|byte| format!("%{byte:02x}")).collect();
+            let address =
+                format!("{}/upload/storage/v1/b/flink/o?uploadType=media&name={name}", self.endpoint);
+            let request = reqwest::Client::new().post(address).body(bytes.to_vec()).send();
+            self.runtime.block_on(request).unwrap().error_for_status().unwrap();
+            return;
+        };
+        let path = Path::parse(location.key()).unwrap();
+        self.runtime.block_on(writer.put(&path, bytes.to_vec().into())).unwrap();
+    }
+
+    fn access(&self) -> Access {
+        Access {
+            endpoint: Some(self.endpoint.clone()),
+            anonymous: self.arguments.contains(&"--anonymous"),
+            environment: self.environment.iter().map(|&(k, v)| (k.to_owned(), v.to_owned())).collect(),
+            ..Access::default()
+        }
+    }
+
+    fn storage(&self, access: Access) -> ObjectStorage {
+        ObjectStorage::new(access, Arc::new(Meter::new()))
+    }
+}
+
+fn address(variable: &str) -> String {
+    std::env::var(variable).unwrap_or_else(|_| panic!("{variable} is not set: use tests/servers/run.sh"))
+}
+
+#[test]
+#[ignore = "needs the servers of tests/servers/run.sh"]
+fn servers_conform() {
+    for server in Server::all() {
+        let put = |location: &Location, bytes: &[u8]| server.put(location, bytes);
+        let root = server.root.join("conformance").unwrap();
+        conformance::run(&server.storage(server.access()), &root, &put);
+        if server.root.class() == SchemeClass::Gcs {
+            // Its stand-in answers with everything, whatever a page may have.
+            continue;
+        }
+        let paged = server.storage(Access { page: Some(3), ..server.access() });
+        conformance::run_pages(&paged, &root, &put, 3);
+    }
+}
+
+/// What is printed of a snapshot, without where it lies and when its files were written.
+fn printed(server: &Server, path: &str, prefix: &str, what: &[&str]) -> String {
+    let mut command = command();
+    command.args(what).arg(path).args(["--format", "json", "--rows", "0"]);
+    command.args(["--endpoint", &server.endpoint]).args(&server.arguments);
+    let output = command.envs(server.environment.iter().copied()).output().unwrap();
+    assert!(
+        matches!(output.status.code(), Some(0 | 5)),
+        "{path}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let text = String::from_utf8(output.stdout).unwrap().replace(prefix, "PLACE");
+    let when = ["\"completed_at_ms\"", "\"modified_ms\""];
+    text.lines().filter(|line| !when.iter().any(|when| line.contains(when))).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+#[ignore = "needs the servers of tests/servers/run.sh"]
+fn servers_give_the_same_reports() {
+    let servers = Server::all();
+    for fixture in fixtures() {
+        let newest = fixture.newest();
+        let local = format!("{}/", fixture.dir.display());
+        for server in &servers {
+            let place = server.root.join(&format!("fixtures/{}", fixture.name)).unwrap();
+            for name in files_below(&fixture.dir).into_iter().filter(|name| name.starts_with("data/")) {
+                server.put(&place.join(&name).unwrap(), &fs::read(fixture.dir.join(&name)).unwrap());
+            }
+            for what in [&["inspect", "--properties"][..], &["analyze", "--at", "1800000000000"]] {
+                let here = printed(server, &format!("{local}{newest}"), &local, what);
+                let there = printed(server, &format!("{place}/{newest}"), &format!("{place}/"), what);
+                assert_eq!(there, here, "{} on {}", fixture.name, server.root);
+            }
+        }
+    }
+}
