@@ -403,7 +403,10 @@ impl<'s> Opener<'s> {
                         }
                     }
                     Err(error) => {
-                        let go_on = is_elsewhere(error.kind());
+                        let asked = item.candidates.get(item.next).map(|(_, location)| location);
+                        let is_foreign = asked.is_some_and(|asked| !asked.same_store(&self.directory));
+                        let go_on =
+                            is_elsewhere(error.kind()) || (is_foreign && is_out_of_reach(error.kind()));
                         // The recorded place is what matters, unless another one says more than that
                         // nothing is there.
                         if item.last_error.is_none() || !go_on {
@@ -457,6 +460,18 @@ fn not_found(item: &Item) -> OpenError {
         missing: error.is_some_and(|e| *e.kind() == StorageErrorKind::NotFound),
         tried: item.candidates.iter().take(item.next).map(|(_, l)| l.to_string()).collect(),
     }
+}
+
+/// Whether nothing is known of what lies there: of a snapshot that was copied to another store, the first one may be
+/// out of reach, or closed to who reads the copy.
+fn is_out_of_reach(kind: &StorageErrorKind) -> bool {
+    matches!(
+        kind,
+        StorageErrorKind::PermissionDenied
+            | StorageErrorKind::Unauthenticated
+            | StorageErrorKind::Unavailable
+            | StorageErrorKind::Timeout
+    )
 }
 
 /// Whether it is worth looking elsewhere.

@@ -166,16 +166,32 @@ fn a_missing_file_says_where_it_was_looked_for_and_hides_no_other() {
 }
 
 #[test]
-fn a_denied_file_is_not_looked_for_elsewhere() {
+fn a_denied_file_of_the_same_store_is_not_looked_for_elsewhere() {
     let storage = MemoryStorage::new();
-    storage.put(&at("s3://old/shared/u"), Bytes::from_static(b"abc"));
-    storage
-        .fail_at(&at("s3://old/shared/u"), crate::storage::Fault::Fail(StorageErrorKind::PermissionDenied));
-    let snapshot = snapshot(vec![uri("s3://old/shared/u")]);
+    storage.put(&at("s3://new/old/shared/u"), Bytes::from_static(b"abc"));
+    storage.fail_at(
+        &at("s3://new/old/shared/u"),
+        crate::storage::Fault::Fail(StorageErrorKind::PermissionDenied),
+    );
+    let snapshot = snapshot(vec![uri("s3://new/old/shared/u")]);
     let error =
         opener(&storage, "s3://new/chk-1", &[]).read(&snapshot, &all(&snapshot)).remove(0).unwrap_err();
     assert!(!error.missing && error.tried.len() == 1, "{error:?}");
     assert!(error.message.contains("permission denied"), "{}", error.message);
+}
+
+#[test]
+fn a_copy_is_read_where_its_first_store_cannot_be_asked() {
+    use crate::storage::{Fault, StorageErrorKind as Kind};
+    for kind in [Kind::PermissionDenied, Kind::Unauthenticated, Kind::Unavailable, Kind::Timeout] {
+        let storage = MemoryStorage::new();
+        storage.put(&at("file:/copy/job/shared/u"), "here");
+        storage.fail_at(&at("s3://first/job/shared/u"), Fault::Fail(kind.clone()));
+        let snapshot = snapshot(vec![uri("s3://first/job/shared/u")]);
+        let mut opener = opener(&storage, "file:/copy/job/chk-1", &[]);
+        let parts = opener.read(&snapshot, &all(&snapshot));
+        assert_eq!(parts[0].as_ref().expect("the copy").bytes, "here", "{kind:?}");
+    }
 }
 
 #[test]
