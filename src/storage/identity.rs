@@ -82,6 +82,7 @@ fn s3(access: &Access) -> Result<Settings, String> {
     } else if let Some((key, secret)) = profile.key() {
         keys.insert("aws_access_key_id".to_owned(), key.to_owned());
         keys.insert("aws_secret_access_key".to_owned(), secret.to_owned());
+        keys.remove("aws_session_token");
         if let Some(token) = profile.get("aws_session_token") {
             keys.insert("aws_session_token".to_owned(), token.to_owned());
         }
@@ -107,9 +108,8 @@ fn s3(access: &Access) -> Result<Settings, String> {
         region.or_else(|| access.variable("AWS_REGION")).or_else(|| access.variable("AWS_DEFAULT_REGION"));
     let region = region.or_else(|| profile.get("region"));
     keys.insert("aws_region".to_owned(), region.unwrap_or(DEFAULT_REGION).to_owned());
-    // A region of the environment is a habit and not a statement about this bucket.
-    let is_stated = access.region.is_some() || endpoint.is_some();
-    let assumed_region = (!is_stated).then(|| region.unwrap_or(DEFAULT_REGION).to_owned());
+    // Any other region than the user's is a habit and not a statement about this bucket.
+    let assumed_region = access.region.is_none().then(|| region.unwrap_or(DEFAULT_REGION).to_owned());
     let of_flink = flink(&["path.style.access", "path-style-access"]) == Some("true");
     let path_style = access.path_style || of_flink || endpoint.is_some();
     keys.insert("aws_virtual_hosted_style_request".to_owned(), (!path_style).to_string());
@@ -315,13 +315,13 @@ mod tests {
         assert!(of_flink.identity.source.contains("Flink"), "{}", of_flink.identity.source);
         assert_eq!(of_flink.endpoint.as_deref(), Some("https://minio:9000"));
         assert_eq!(of_flink.keys["aws_virtual_hosted_style_request"], "false");
-        assert_eq!(of_flink.assumed_region, None);
 
         let anonymous =
             Access { anonymous: true, region: Some("r".to_owned()), ..access(&ENVIRONMENT, FLINK) };
         let anonymous = of(&anonymous, "s3://b");
         assert_eq!(anonymous.keys["aws_skip_signature"], "true");
         assert_eq!(anonymous.keys["aws_region"], "r");
+        assert_eq!(anonymous.assumed_region, None);
     }
 
     #[test]
@@ -339,8 +339,16 @@ mod tests {
             home: Some(home.path().to_owned()),
             ..access(environment, "")
         };
-        let work = of(&with(&[("AWS_PROFILE", "work"), ("AWS_ACCESS_KEY_ID", "half")]), "s3://b");
+        let work = of(
+            &with(&[
+                ("AWS_PROFILE", "work"),
+                ("AWS_ACCESS_KEY_ID", "half"),
+                ("AWS_SESSION_TOKEN", "of another key"),
+            ]),
+            "s3://b",
+        );
         assert_eq!((&*work.keys["aws_access_key_id"], &*work.keys["aws_region"]), ("w", "eu-north-1"));
+        assert!(!work.keys.contains_key("aws_session_token"));
         assert!(work.identity.source.contains("profile work"), "{}", work.identity.source);
         let default = of(&with(&[]), "s3://b");
         assert!(!default.keys.contains_key("aws_access_key_id"));

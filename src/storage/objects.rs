@@ -215,6 +215,18 @@ fn innermost(error: &dyn std::error::Error) -> String {
     inner.to_string()
 }
 
+/// A builder with what all have in common; there is no trait of them.
+macro_rules! configured {
+    ($builder:ty, $options:ident, $retry:ident, $connector:ident, $keys:ident) => {{
+        let builder = <$builder>::new().with_client_options($options).with_retry($retry);
+        // Variables that the crate does not know are other programs' own.
+        let known = $keys.iter().filter_map(|(key, value)| Some((key.parse().ok()?, value)));
+        known.fold(builder.with_http_connector($connector), |builder, (key, value)| {
+            builder.with_config(key, value)
+        })
+    }};
+}
+
 /// The threads that wait for answers; whoever asks blocks.
 fn start() -> std::io::Result<Runtime> {
     // The second to install one is told so, which is as good.
@@ -293,54 +305,45 @@ impl ObjectStorage {
         let connector = Connector::default();
         let Settings { keys, .. } = settings;
         let (identity, assumed_region) = (settings.identity.clone(), settings.assumed_region.clone());
-        Ok(match root.class() {
+        let store: (Arc<dyn ObjectStore>, Option<Arc<dyn PaginatedListStore>>) = match root.class() {
             SchemeClass::Gcs => {
-                let builder = GoogleCloudStorageBuilder::new().with_client_options(options);
-                let mut builder = builder.with_retry(retry).with_http_connector(connector);
-                for (key, value) in keys.iter().filter_map(|(key, value)| Some((key.parse().ok()?, value))) {
-                    builder = builder.with_config(key, value);
-                }
-                if let Some(endpoint) = &settings.endpoint {
-                    builder = builder.with_base_url(endpoint);
-                }
+                let builder = configured!(GoogleCloudStorageBuilder, options, retry, connector, keys);
+                let builder = match &settings.endpoint {
+                    Some(endpoint) => builder.with_base_url(endpoint),
+                    None => builder,
+                };
                 let store = Arc::new(builder.with_bucket_name(root.authority()).build()?);
-                Client { runtime, store: store.clone(), pages: Some(store), identity, assumed_region }
+                (store.clone(), Some(store))
             }
             SchemeClass::Azure => {
-                let builder = MicrosoftAzureBuilder::new().with_client_options(options);
-                let mut builder = builder.with_retry(retry).with_http_connector(connector);
-                for (key, value) in keys.iter().filter_map(|(key, value)| Some((key.parse().ok()?, value))) {
-                    builder = builder.with_config(key, value);
-                }
-                if let Some(endpoint) = &settings.endpoint {
-                    builder = builder.with_endpoint(endpoint.clone());
-                }
+                let builder = configured!(MicrosoftAzureBuilder, options, retry, connector, keys);
+                let builder = match &settings.endpoint {
+                    Some(endpoint) => builder.with_endpoint(endpoint.clone()),
+                    None => builder,
+                };
                 let store = Arc::new(builder.build()?);
-                Client { runtime, store: store.clone(), pages: Some(store), identity, assumed_region }
+                (store.clone(), Some(store))
             }
             SchemeClass::Http => {
                 let builder = HttpBuilder::new().with_url(root.to_string()).with_retry(retry);
                 let options = options.with_config(ClientConfigKey::AllowHttp, "true");
                 let builder = builder.with_client_options(options).with_http_connector(connector);
-                Client { runtime, store: Arc::new(builder.build()?), pages: None, identity, assumed_region }
+                (Arc::new(builder.build()?), None)
             }
             _ => {
-                let builder = AmazonS3Builder::new().with_client_options(options);
-                let mut builder = builder.with_retry(retry).with_http_connector(connector);
-                for (key, value) in keys.iter().filter_map(|(key, value)| Some((key.parse().ok()?, value))) {
-                    builder = builder.with_config(key, value);
-                }
-                if let Some(endpoint) = &settings.endpoint {
-                    builder = builder.with_endpoint(endpoint);
-                }
+                let builder = configured!(AmazonS3Builder, options, retry, connector, keys);
+                let builder = match &settings.endpoint {
+                    Some(endpoint) => builder.with_endpoint(endpoint),
+                    None => builder,
+                };
                 let store = Arc::new(builder.with_bucket_name(root.authority()).build()?);
-                Client { runtime, store: store.clone(), pages: Some(store), identity, assumed_region }
+                (store.clone(), Some(store))
             }
-        })
+        };
+        let (store, pages) = store;
+        Ok(Client { runtime, store, pages, identity, assumed_region })
     }
-}
 
-impl ObjectStorage {
     /// Makes a call, and says what went wrong in the words of the store. A bucket that turns out to lie in
     /// another region than assumed is asked there.
     fn call<T, F: Future<Output = object_store::Result<T>>>(
@@ -374,6 +377,7 @@ impl ObjectStorage {
                 moved.assumed_region = None;
                 client = Arc::new(moved);
                 self.made().clients.insert(root.canonical(), Arc::clone(&client));
+                self.meter.record_retries(1);
                 continue;
             }
             return Err(explain(op, location, &client.identity, &error, made.failure));
@@ -516,23 +520,22 @@ impl Storage for ObjectStorage {
                     (Some(_), None) => false,
                 };
                 exists = true;
-                let raw = if is_directory {
-                    prefixes.next().map(AsRef::as_ref)
+                let (raw, object) = if is_directory {
+                    (prefixes.next().map(AsRef::as_ref), None)
                 } else {
-                    objects.peek().map(|object| object.location.as_ref())
+                    let object = objects.next();
+                    (object.map(|object| object.location.as_ref()), object.map(meta_of))
                 };
-                let Some(name) = raw.and_then(|raw| raw.strip_prefix(&prefix)) else {
+                let raw = raw.unwrap_or_default();
+                let name = raw.strip_prefix(&prefix);
+                if name.is_none() && object.as_ref().is_some_and(|meta| meta.size == 0) {
                     // The mark of the directory itself.
-                    objects.next();
                     continue;
-                };
-                let Some(location) = directory.join_exact(name) else {
+                }
+                let Some(location) = name.and_then(|name| directory.join_exact(name)) else {
                     let reason = "its name holds what no address can";
-                    let (directory, name) = (directory.clone(), name.to_owned());
+                    let (directory, name) = (directory.clone(), name.unwrap_or(raw).to_owned());
                     entries.push(ListEntry::Unaddressable { directory, name, reason });
-                    if !is_directory {
-                        objects.next();
-                    }
                     continue;
                 };
                 if let Some((mark, meta)) = held.take()
@@ -540,16 +543,17 @@ impl Storage for ObjectStorage {
                 {
                     entries.push(ListEntry::Object(mark, meta));
                 }
-                if is_directory {
-                    entries.push(ListEntry::Directory(location));
-                } else if let Some(object) = objects.next() {
-                    let meta = meta_of(object);
-                    if meta.size == 0 && scope == ListScope::Recursive {
+                match object {
+                    None => entries.push(ListEntry::Directory(location)),
+                    Some(meta) if meta.size == 0 && scope == ListScope::Recursive => {
                         held = Some((location, meta));
-                    } else {
-                        entries.push(ListEntry::Object(location, meta));
                     }
+                    Some(meta) => entries.push(ListEntry::Object(location, meta)),
                 }
+            }
+            if answer.page_token.is_some() && answer.page_token == token {
+                let error = StorageError::new(StorageErrorKind::Other, Op::List, directory.clone());
+                return Err(error.with_message("the store gives the same page again"));
             }
             token = answer.page_token;
             if token.is_none()

@@ -7,7 +7,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use statescope::storage::{
-    Access, Counts, Location, Meter, ObjectStorage, Storage, StorageErrorKind as Kind,
+    Access, Counts, ListEntry, ListScope, Location, Meter, ObjectStorage, Storage, StorageErrorKind as Kind,
 };
 
 /// Gives these answers, each on a connection of its own, and says which requests came: their first lines and ranges.
@@ -44,10 +44,11 @@ fn part(range: &str, body: &str) -> String {
     answer("206 Partial Content", &format!("{times}Content-Range: bytes {range}/10\r\n"), body)
 }
 
-fn storage(endpoint: String) -> (ObjectStorage, Arc<Meter>) {
+fn storage(endpoint: String, region: Option<&str>) -> (ObjectStorage, Arc<Meter>) {
     let environment = [("AWS_ACCESS_KEY_ID", "some-key"), ("AWS_SECRET_ACCESS_KEY", "top-secret")];
     let access = Access {
         endpoint: Some(endpoint),
+        region: region.map(str::to_owned),
         environment: environment.iter().map(|&(k, v)| (k.to_owned(), v.to_owned())).collect(),
         backoff: Duration::from_millis(1),
         timeout: Duration::from_secs(5),
@@ -66,7 +67,7 @@ fn object() -> Location {
 fn what_is_throttled_is_asked_again() {
     let slow = error("503 Slow Down", "SlowDown");
     let (endpoint, server) = serve(vec![slow.clone(), slow, part("2-5", "cdef")]);
-    let (storage, meter) = storage(endpoint);
+    let (storage, meter) = storage(endpoint, None);
     assert_eq!(storage.read_range(&object(), 2..6).unwrap(), "cdef");
     assert_eq!(meter.counts(), Counts { range: 1, retries: 2, bytes: 4, ..Counts::default() });
     let requests = server.join().unwrap();
@@ -77,7 +78,7 @@ fn what_is_throttled_is_asked_again() {
 fn a_body_that_breaks_off_is_read_on() {
     let cut = part("2-5", "cdef").replace("cdef", "cd");
     let (endpoint, server) = serve(vec![cut, part("4-5", "ef")]);
-    let (storage, meter) = storage(endpoint);
+    let (storage, meter) = storage(endpoint, None);
     assert_eq!(storage.read_range(&object(), 2..6).unwrap(), "cdef");
     assert_eq!(meter.counts(), Counts { range: 1, retries: 1, bytes: 4, ..Counts::default() });
     assert!(server.join().unwrap()[1].ends_with("bytes=4-5"));
@@ -96,7 +97,7 @@ fn failures_name_what_the_store_said_and_who_asked() {
         // A request that is merely refused is looked into once more: the object may be too short.
         let answers = if kind == Kind::Other { 2 } else { 1 };
         let (endpoint, server) = serve(vec![error(status, code); answers]);
-        let error = storage(endpoint).0.read_range(&object(), 0..4).unwrap_err();
+        let error = storage(endpoint, None).0.read_range(&object(), 0..4).unwrap_err();
         assert_eq!(*error.kind(), kind, "{code}: {error}");
         let text = error.to_string();
         assert!(text.contains(said) && text.contains("s3://bucket/a b/object"), "{code}: {text}");
@@ -106,11 +107,51 @@ fn failures_name_what_the_store_said_and_who_asked() {
 }
 
 #[test]
-fn the_region_of_a_bucket_elsewhere_is_said() {
+fn a_bucket_in_another_region_is_asked_there_unless_the_user_said_which() {
     let moved = answer("301 Moved Permanently", "x-amz-bucket-region: eu-central-1\r\n", "");
+    let (endpoint, server) = serve(vec![moved.clone(), part("2-5", "cdef"), part("2-5", "cdef")]);
+    let (found, meter) = storage(endpoint, None);
+    for _ in 0..2 {
+        assert_eq!(found.read_range(&object(), 2..6).unwrap(), "cdef");
+    }
+    assert_eq!(meter.counts(), Counts { range: 2, retries: 1, bytes: 8, ..Counts::default() });
+    server.join().unwrap();
+
     let (endpoint, server) = serve(vec![moved.clone(), moved]);
-    let error = storage(endpoint).0.read_range(&object(), 0..4).unwrap_err();
+    let error = storage(endpoint, Some("us-east-1")).0.read_range(&object(), 0..4).unwrap_err();
     assert!(error.to_string().contains("--region eu-central-1"), "{error}");
+    server.join().unwrap();
+}
+
+#[test]
+fn what_a_listing_says_besides_its_objects_is_not_lost() {
+    let entry = |key: &str, size: u64| {
+        format!(
+            "<Contents><Key>{key}</Key><Size>{size}</Size><LastModified>2015-10-21T07:28:00Z</LastModified></Contents>"
+        )
+    };
+    let page = |entries: &[String], token: &str| {
+        let head = "<ListBucketResult><Name>bucket</Name><KeyCount>1</KeyCount>";
+        answer("200 OK", "", &format!("{head}{}{token}</ListBucketResult>", entries.concat()))
+    };
+    let token = "<NextContinuationToken>t</NextContinuationToken>";
+    // The mark of the directory, that of one below it, an empty object, and one that is called like the directory.
+    let all = [entry("d/", 0), entry("d/e/", 0), entry("d/e/f", 3), entry("d/g", 0)];
+    let (endpoint, server) = serve(vec![page(&all, "")]);
+    let directory = Location::parse("s3://bucket/d").unwrap();
+    let list = |endpoint| storage(endpoint, None).0.list_all(&directory, ListScope::Recursive);
+    let names = |entries: Vec<ListEntry>| -> Vec<String> {
+        entries.iter().map(|entry| entry.location().map_or("?".to_owned(), ToString::to_string)).collect()
+    };
+    assert_eq!(names(list(endpoint).unwrap()), ["s3://bucket/d/e/f", "s3://bucket/d/g"]);
+    server.join().unwrap();
+
+    let (endpoint, server) = serve(vec![page(&[entry("d/", 7), entry("d/x", 1)], "")]);
+    assert_eq!(names(list(endpoint).unwrap()), ["?", "s3://bucket/d/x"]);
+    server.join().unwrap();
+
+    let (endpoint, server) = serve(vec![page(&all, token), page(&all, token)]);
+    assert!(list(endpoint).unwrap_err().to_string().contains("the same page again"));
     server.join().unwrap();
 }
 
@@ -119,7 +160,7 @@ fn a_store_that_nobody_runs_is_not_available() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
-    let (storage, meter) = storage(endpoint);
+    let (storage, meter) = storage(endpoint, None);
     let error = storage.head(&object()).unwrap_err();
     assert_eq!(*error.kind(), Kind::Unavailable, "{error}");
     assert!(error.to_string().contains("refused"), "{error}");
