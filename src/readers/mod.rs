@@ -5,7 +5,7 @@ pub mod details;
 pub mod discover;
 pub mod materialize;
 pub mod opener;
-mod parallel;
+pub(crate) mod parallel;
 pub mod root;
 pub mod snapshot;
 pub mod source;

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 /// Calls `call` for every item from up to `workers` threads; answers come in the order of the items.
-pub(super) fn each_at_once<T: Sync, R: Send>(
+pub(crate) fn each_at_once<T: Sync, R: Send>(
     items: &[T],
     workers: usize,
     call: impl Fn(&T) -> R + Sync,

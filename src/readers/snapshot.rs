@@ -6,7 +6,7 @@ use statescope_formats::flink::metadata::Metadata;
 use statescope_formats::{Error as FormatError, Limits};
 
 use super::convert::snapshot_from_metadata;
-use super::details::read_details;
+use super::details::{read_details, read_tails};
 use super::discover::{METADATA, MetadataFile};
 use super::opener::{Opener, RelocateRule};
 use super::source::Source;
@@ -37,6 +37,40 @@ pub struct SnapshotReading {
     pub places: Places,
     /// Where the tables are, if their tails were read.
     pub tables: HashMap<FileId, Source>,
+}
+
+/// A snapshot of which the small files were read, and more can be.
+#[derive(Debug)]
+pub struct OpenSnapshot<'s> {
+    /// The snapshot.
+    pub snapshot: Snapshot,
+    /// What the small files say; of tables, what MANIFEST says.
+    pub details: Details,
+    /// Problems with `_metadata` itself.
+    pub findings: Vec<Finding>,
+    /// Finds and reads its files.
+    pub opener: Opener<'s>,
+}
+
+impl OpenSnapshot<'_> {
+    /// Reads the tails of all tables: one request each, and a second one where the first was too short.
+    pub fn read_tails(&mut self) {
+        read_tails(&mut self.opener, &self.snapshot, &mut self.details);
+    }
+
+    /// Where the files were found that were read so far.
+    #[must_use]
+    pub fn places(&self) -> Places {
+        self.opener.places(self.snapshot.files.len() as u64)
+    }
+
+    /// What was read.
+    #[must_use]
+    pub fn into_reading(self) -> SnapshotReading {
+        let places = self.places();
+        let Self { snapshot, details, findings, opener } = self;
+        SnapshotReading { snapshot, details, findings, places, tables: opener.into_tables() }
+    }
 }
 
 /// Decodes `_metadata` into the model. A part that cannot be decoded is a finding.
@@ -80,6 +114,31 @@ pub fn read_snapshot(
     file: &MetadataFile,
     options: &ReadOptions,
 ) -> Result<SnapshotReading, FormatError> {
+    let mut open = open(storage, file, options, options.properties)?;
+    if options.properties {
+        open.read_tails();
+    }
+    Ok(open.into_reading())
+}
+
+/// Reads a snapshot whose `_metadata` is at hand, but no tail of a table.
+///
+/// # Errors
+/// As [`decode_metadata`]; everything else is a finding.
+pub fn open_snapshot<'s>(
+    storage: &'s dyn Storage,
+    file: &MetadataFile,
+    options: &ReadOptions,
+) -> Result<OpenSnapshot<'s>, FormatError> {
+    open(storage, file, options, true)
+}
+
+fn open<'s>(
+    storage: &'s dyn Storage,
+    file: &MetadataFile,
+    options: &ReadOptions,
+    bounds: bool,
+) -> Result<OpenSnapshot<'s>, FormatError> {
     let (snapshot, findings) = decode_metadata(file)?;
     let mut opener = Opener::new(
         storage,
@@ -88,8 +147,6 @@ pub fn read_snapshot(
         options.relocate.clone(),
         options.in_flight,
     );
-    let details = read_details(&mut opener, &snapshot, options.properties);
-    let places = opener.places(snapshot.files.len() as u64);
-    let tables = opener.into_tables();
-    Ok(SnapshotReading { snapshot, details, findings, places, tables })
+    let details = read_details(&mut opener, &snapshot, bounds);
+    Ok(OpenSnapshot { snapshot, details, findings, opener })
 }

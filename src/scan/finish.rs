@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use statescope_formats::rocksdb::compression::CompressionType;
+use statescope_formats::rocksdb::tail::TableTail;
 
 use super::feed::share;
 use super::partial::{ScanPartial, TableRead};
@@ -191,15 +192,20 @@ fn is_inside(handle: &Handle, table: &ScanTable) -> bool {
     table.bounds.smallest.user_key >= range.low && range.high.is_none_or(|high| *largest <= high)
 }
 
+/// The compression that a table's properties name.
+pub(super) fn compression_of(tail: &TableTail) -> CompressionType {
+    let name = tail.properties.as_ref().and_then(|p| p.compression.as_deref());
+    (0..=7u8)
+        .map(CompressionType::from_u8)
+        .find(|kind| name.is_some_and(|name| name == kind.name()))
+        .unwrap_or(CompressionType::NoCompression)
+}
+
 impl Seen<'_> {
     /// What of the file was not in any split: counted once, for the first handle that names it.
     fn rest(&self) -> (TallyKey, PhysicalTally) {
         let table = self.table;
-        let name = table.tail.properties.as_ref().and_then(|p| p.compression.as_deref());
-        let compression = (0..=7u8)
-            .map(CompressionType::from_u8)
-            .find(|kind| name.is_some_and(|name| name == kind.name()))
-            .unwrap_or(CompressionType::NoCompression);
+        let compression = compression_of(&table.tail);
         let mut tally =
             PhysicalTally { files: 1, range_deletes: table.range_deletions(), ..PhysicalTally::default() };
         let entries = table.data_entries().unwrap_or(0).saturating_sub(self.read.entries);

@@ -15,7 +15,9 @@ mod partial;
 mod plan;
 mod recompress;
 mod rows;
+mod sample;
 pub mod saved;
+mod survey;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -30,9 +32,11 @@ use statescope_formats::rocksdb::unsupported::Unsupported;
 use self::feed::Reading;
 pub use self::finish::Finished;
 pub use self::partial::{DamageRead, ScanPartial, TableRead};
-use self::plan::ranges;
+use self::plan::{Extent, SPLIT_BYTES, ranges};
 pub use self::recompress::{Clock, Recompressed};
 pub use self::rows::LiveRows;
+pub use self::sample::{SampleOptions, Sampled, Sampler};
+pub use self::survey::{ByState, Survey, file_groups, index_bytes, sst_bytes, survey};
 use self::tables::{OpenTables, ScanTable};
 use self::work::{Shared, Split, facts};
 use crate::analyzers::analysis::{Settings, Spill, StatePlan, TableFacts};
@@ -40,6 +44,9 @@ use crate::lsm::LiveSink;
 use crate::model::{Details, FileId, KeyedDetails, Snapshot, Table};
 use crate::readers::source::Source;
 use crate::storage::Storage;
+
+/// Says which states are meant, given the index of the operator and the state's name.
+pub type SelectFn<'a> = &'a dyn Fn(usize, &str) -> bool;
 
 /// What is scanned.
 #[derive(Debug, Clone, Copy)]
@@ -132,18 +139,29 @@ pub struct Progress {
     pub stop: AtomicBool,
 }
 
+impl Progress {
+    /// Whether it is to end early.
+    fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    fn add(&self, bytes: u64) {
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+}
+
 impl<'a> Scan<'a> {
     /// Plans the scan of all states for which `select` answers yes, given the index of the operator and the state's
     /// name. Nothing is read.
     #[must_use]
-    pub fn plan(input: Input<'a>, select: &dyn Fn(usize, &str) -> bool) -> Self {
+    pub fn plan(input: Input<'a>, select: SelectFn<'_>) -> Self {
         let mut handles = Vec::new();
         let mut splits = Vec::new();
         for (number, keyed) in input.details.keyed.iter().enumerate() {
             let Some(handle) = handle(&input, number, keyed, select) else { continue };
-            let tables: Vec<&ScanTable> = handle.states.iter().flat_map(|state| &state.tables).collect();
-            let (first, last) = handle.key_groups;
-            for range in ranges(&tables, handle.prefix, first, last) {
+            let tables: Vec<Extent<'_>> =
+                handle.states.iter().flat_map(|state| &state.tables).map(ScanTable::extent).collect();
+            for range in ranges(&tables, handle.prefix, handle.key_groups, SPLIT_BYTES) {
                 let number = u32::try_from(splits.len()).unwrap_or(u32::MAX);
                 splits.push(Split { number, handle: handles.len(), range });
             }
@@ -187,7 +205,7 @@ impl<'a> Scan<'a> {
             each(&sum);
             true
         });
-        !progress.stop.load(Ordering::Relaxed)
+        !progress.is_stopped()
     }
 
     /// Hands all live rows to sinks: one for each state of each split, of which the rows come in ascending order of
@@ -279,12 +297,7 @@ pub type SpillFn<'a> = &'a (dyn Fn() -> Box<dyn Spill> + Sync);
 const SMALLEST_CHUNK: u64 = 64 << 10;
 const LARGEST_CHUNK: u64 = 1 << 20;
 
-fn handle(
-    input: &Input<'_>,
-    number: usize,
-    keyed: &KeyedDetails,
-    select: &dyn Fn(usize, &str) -> bool,
-) -> Option<Handle> {
+fn handle(input: &Input<'_>, number: usize, keyed: &KeyedDetails, select: SelectFn<'_>) -> Option<Handle> {
     let operator = input.snapshot.operators.get(keyed.operator)?;
     let database = keyed.database.as_ref()?;
     let mut states = Vec::new();
@@ -295,7 +308,7 @@ fn handle(
         }
         let (mut tables, mut missing) = (Vec::new(), Vec::new());
         for table in database.tables.iter().filter(|table| table.column_family == family) {
-            match scan_table(input, table) {
+            match scan_table(input.snapshot, table.file.and_then(|file| input.tables.get(&file)), table) {
                 Ok(table) => tables.push(table),
                 Err(table) => missing.push(*table),
             }
@@ -327,9 +340,13 @@ fn handle(
     })
 }
 
-fn scan_table(input: &Input<'_>, table: &Table) -> Result<ScanTable, Box<MissingTable>> {
+fn scan_table(
+    snapshot: &Snapshot,
+    source: Option<&Source>,
+    table: &Table,
+) -> Result<ScanTable, Box<MissingTable>> {
     let name = || {
-        let file = table.file.and_then(|file| input.snapshot.file(file));
+        let file = table.file.and_then(|file| snapshot.file(file));
         file.map_or_else(|| format!("{:06}.sst", table.number), |file| file.place.to_string())
     };
     let missing = |why: Option<String>| {
@@ -350,7 +367,7 @@ fn scan_table(input: &Input<'_>, table: &Table) -> Result<ScanTable, Box<Missing
     if let Some(unsupported) = Unsupported::of(tail, None, bounds.oldest_blob_file) {
         return Err(missing(Some(unsupported.to_string())));
     }
-    let Some(source) = input.tables.get(&file) else { return Err(missing(None)) };
+    let Some(source) = source else { return Err(missing(None)) };
     let global_sequence = match tail.global_sequence(Some(bounds.largest_sequence)) {
         Ok(global_sequence) => global_sequence,
         Err(error) => return Err(missing(Some(error.to_string()))),

@@ -6,9 +6,18 @@
 use std::collections::BTreeSet;
 
 use super::tables::ScanTable;
+use crate::model::TableBounds;
 
 /// Bytes of tables that a split is to have.
-const SPLIT_BYTES: u64 = 32 << 20;
+pub(super) const SPLIT_BYTES: u64 = 32 << 20;
+
+/// What MANIFEST says of where a table's keys lie.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Extent<'t> {
+    pub(super) level: u32,
+    pub(super) size: u64,
+    pub(super) bounds: &'t TableBounds,
+}
 
 /// A range of composite keys of a handle.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,7 +70,7 @@ fn position(key: &[u8]) -> u64 {
 }
 
 /// How many bytes of a table lie before a key, if its keys were spread evenly.
-fn bytes_before(table: &ScanTable, key: &[u8]) -> u64 {
+pub(super) fn bytes_before(table: &Extent<'_>, key: &[u8]) -> u64 {
     let (smallest, largest) = (&table.bounds.smallest.user_key, &table.bounds.largest.user_key);
     if key <= &smallest[..] {
         return 0;
@@ -74,11 +83,16 @@ fn bytes_before(table: &ScanTable, key: &[u8]) -> u64 {
         .min(table.size)
 }
 
-/// Cuts the key groups of a handle into ranges.
-pub(super) fn ranges(tables: &[&ScanTable], prefix: usize, first: u32, last: u32) -> Vec<KeyRange> {
+/// Cuts the key groups of a handle into ranges of about so many bytes.
+pub(super) fn ranges(
+    tables: &[Extent<'_>],
+    prefix: usize,
+    (first, last): (u32, u32),
+    bytes: u64,
+) -> Vec<KeyRange> {
     let whole = KeyRange::of_key_groups(prefix, first, last);
     let total: u64 = tables.iter().map(|table| table.size).sum();
-    if total <= SPLIT_BYTES * 3 / 2 {
+    if total <= bytes / 2 * 3 {
         return vec![whole];
     }
     let mut candidates: BTreeSet<Vec<u8>> =
@@ -91,7 +105,7 @@ pub(super) fn ranges(tables: &[&ScanTable], prefix: usize, first: u32, last: u32
     let (mut ranges, mut low, mut from) = (Vec::new(), whole.low.clone(), before(&whole.low));
     for candidate in candidates {
         let to = before(&candidate);
-        if to.saturating_sub(from) >= SPLIT_BYTES {
+        if to.saturating_sub(from) >= bytes {
             ranges.push(KeyRange {
                 low: std::mem::replace(&mut low, candidate.clone()),
                 high: Some(candidate),

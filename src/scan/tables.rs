@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
@@ -13,6 +14,7 @@ use statescope_formats::rocksdb::range_del::RangeTombstone;
 use statescope_formats::rocksdb::tail::TableTail;
 use statescope_formats::{Error as FormatError, ErrorKind};
 
+use super::plan::Extent;
 use crate::model::{FileId, TableBounds};
 use crate::readers::source::Source;
 use crate::storage::{Storage, StorageError};
@@ -34,6 +36,10 @@ pub(super) struct ScanTable {
 }
 
 impl ScanTable {
+    pub(super) fn extent(&self) -> Extent<'_> {
+        Extent { level: self.level, size: self.size, bounds: &self.bounds }
+    }
+
     /// Entries that are no range tombstones, as the properties say.
     pub(super) fn data_entries(&self) -> Option<u64> {
         let properties = self.tail.properties.as_ref()?;
@@ -121,11 +127,56 @@ impl BlockList {
         let range = self.blocks.get(block).map_or((0, 0), |block| block.separator);
         self.separators.get(range.0..range.1).unwrap_or_default()
     }
+
+    /// The blocks of these that may hold keys from `low` up to, not including, `high`.
+    pub(super) fn within(&self, low: &[u8], high: Option<&[u8]>) -> Self {
+        let all = 0..self.blocks.len();
+        let (start, end) = (self.first_from(all.clone(), low), high.map(|high| self.first_from(all, high)));
+        // The first block whose separator is not before `high` may begin before it.
+        let end = end.map_or(self.blocks.len(), |end| end.saturating_add(1)).min(self.blocks.len());
+        let mut list = Self::default();
+        for (at, block) in self.blocks.iter().enumerate().take(end).skip(start) {
+            let begin = list.separators.len();
+            list.separators.extend_from_slice(self.separator(at));
+            list.blocks.push(BlockRef { handle: block.handle, separator: (begin, list.separators.len()) });
+        }
+        list
+    }
+
+    /// The first block whose separator is not before a key.
+    fn first_from(&self, blocks: Range<usize>, key: &[u8]) -> usize {
+        let (mut low, mut high) = (blocks.start, blocks.end);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if self.separator(middle) < key {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        low
+    }
+
+    /// On-disk bytes of the blocks, with their trailers.
+    pub(super) fn bytes(&self) -> u64 {
+        let sizes = self.blocks.iter().map(|block| block.handle.end().saturating_sub(block.handle.offset));
+        sizes.fold(0, u64::saturating_add)
+    }
+
+    /// At most so many bytes are read for all of the blocks.
+    pub(super) fn cost(&self) -> u64 {
+        match (self.blocks.first(), self.blocks.last()) {
+            (Some(first), Some(last)) => {
+                last.handle.end().saturating_sub(first.handle.offset).max(self.bytes())
+            }
+            _ => 0,
+        }
+    }
 }
 
 impl OpenTable {
     /// Reads what describes a table's data: index, dictionary and range tombstones.
-    fn open(storage: &dyn Storage, table: &ScanTable, checksums: bool) -> Result<Self, ReadError> {
+    pub(super) fn open(storage: &dyn Storage, table: &ScanTable, checksums: bool) -> Result<Self, ReadError> {
         let tail = &table.tail;
         let format = IndexFormat::of(tail)?;
         let wanted = [Some(tail.index), tail.compression_dict(), tail.range_del()];
@@ -146,6 +197,25 @@ impl OpenTable {
             None => Vec::new(),
         };
         Ok(Self { format, index, dictionary, range_tombstones })
+    }
+
+    /// So many bytes are read to open a table, and to know where its blocks lie.
+    pub(super) fn cost(tail: &TableTail) -> u64 {
+        let wanted = [Some(tail.index), tail.compression_dict(), tail.range_del()];
+        let wanted: Vec<BlockHandle> = wanted.into_iter().flatten().collect();
+        let partitions = match IndexFormat::of(tail) {
+            Ok(format) if format.is_partitioned() => {
+                tail.properties.as_ref().and_then(|p| p.index_size).unwrap_or(0)
+            }
+            _ => 0,
+        };
+        partitions
+            .saturating_add(together(&wanted).map_or_else(|apart| apart, |range| range.end - range.start))
+    }
+
+    /// Bytes that it takes in memory.
+    pub(super) fn memory(&self) -> u64 {
+        self.index.len() as u64
     }
 
     /// The blocks that may hold keys from `low` up to, not including, `high`.
@@ -208,12 +278,9 @@ fn read_blocks(
     handles: &[BlockHandle],
 ) -> Result<Vec<(u64, Bytes)>, ReadError> {
     handles.iter().try_for_each(|handle| check_size(*handle))?;
-    let start = handles.iter().map(|handle| handle.offset).min().unwrap_or(0);
-    let end = handles.iter().map(|handle| handle.end()).max().unwrap_or(0);
-    let sizes = handles.iter().map(|handle| handle.end() - handle.offset);
-    let wanted = sizes.fold(0, u64::saturating_add);
-    if end - start <= wanted.saturating_add(GAP) {
-        let bytes = if handles.is_empty() { Bytes::new() } else { table.source.read(storage, start..end)? };
+    if let Ok(range) = together(handles) {
+        let start = range.start;
+        let bytes = if handles.is_empty() { Bytes::new() } else { table.source.read(storage, range)? };
         return Ok(handles.iter().map(|_| (start, bytes.clone())).collect());
     }
     let each = handles.iter().map(|handle| {
@@ -221,6 +288,15 @@ fn read_blocks(
         Ok((handle.offset, bytes))
     });
     each.collect()
+}
+
+/// The range of stored blocks that lie together; of others, how many bytes they have.
+fn together(handles: &[BlockHandle]) -> Result<Range<u64>, u64> {
+    let start = handles.iter().map(|handle| handle.offset).min().unwrap_or(0);
+    let end = handles.iter().map(|handle| handle.end()).max().unwrap_or(0);
+    let sizes = handles.iter().map(|handle| handle.end().saturating_sub(handle.offset));
+    let wanted = sizes.fold(0, u64::saturating_add);
+    if end - start <= wanted.saturating_add(GAP) { Ok(start..end) } else { Err(wanted) }
 }
 
 /// Refuses a block that is larger than any that is uncompressed, before it is read.

@@ -36,7 +36,7 @@ pub(super) struct Split {
 }
 
 /// Hands rows to an accumulator.
-struct Rows<'a, 'p>(&'a mut StateAccumulator<'p>);
+pub(super) struct Rows<'a, 'p>(pub(super) &'a mut StateAccumulator<'p>);
 
 impl LiveSink for Rows<'_, '_> {
     #[inline]

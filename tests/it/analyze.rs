@@ -7,7 +7,9 @@ use std::sync::atomic::Ordering;
 
 use rayon::prelude::*;
 use serde_json::{Value, json};
-use statescope::analyzers::analysis::{Analysis, Context, Engine, Method, Settings, Subjects, finish};
+use statescope::analyzers::analysis::{
+    Analysis, Context, Depth, DepthReason, Engine, Method, Settings, Shallow, Subjects, finish,
+};
 use statescope::analyzers::overview::{self, overview};
 use statescope::model::Table;
 use statescope::readers::snapshot::SnapshotReading;
@@ -298,8 +300,19 @@ pub fn analysis(reading: &SnapshotReading, settings: Settings) -> Analysis {
     let context = Context {
         overview: overview(snapshot.clone(), details.clone(), Vec::new(), overview::Context::default()),
         subjects: Subjects::new(snapshot, details),
-        method: Method { depth: "full", engine: Engine::Native, checksums: true, top: settings.top },
+        method: Method {
+            depth: Depth::Full,
+            depth_reason: DepthReason::Asked,
+            sst_bytes: 0,
+            not_read_bytes: 0,
+            more: Vec::new(),
+            sampling: None,
+            engine: Engine::Native,
+            checksums: true,
+            top: settings.top,
+        },
         settings,
+        shallow: Shallow::default(),
         findings: finished.findings,
     };
     finish(finished.analysis, context)

@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 
 use serde_json::Value;
 use statescope::analyzers::analysis::{
-    Analysis, OperatorAnalysis, PhysicalTally, ReferenceTime, Settings, StateAnalysis, TtlArgument, Witness,
+    Analysis, OperatorAnalysis, Physical, ReferenceTime, Settings, StateAnalysis, TtlArgument, Witness,
 };
 use statescope::model::KeyedContent;
 use statescope::readers::snapshot::SnapshotReading;
@@ -104,12 +104,12 @@ fn rows_entries_and_keys_are_those_of_the_job() {
     let (mut differences, mut bounded) = (Differences::default(), BTreeSet::new());
     for analyzed in &*ALL {
         for (ours, truth, what) in analyzed.states(&mut differences) {
-            let live = &ours.live;
+            let live = &ours.live.unwrap();
+            let keys = ours.keys.as_ref().unwrap();
             differences.same(live.rows, number(&truth["rows"]), || format!("{what}: rows"));
             differences.same(live.keys, number(&truth["keys"]), || format!("{what}: keys"));
-            differences
-                .same(ours.keys.keys, number(&truth["keys"]), || format!("{what}: keys that are counted"));
-            differences.same(ours.keys.rows_not_cut, 0, || format!("{what}: rows not cut"));
+            differences.same(keys.keys, number(&truth["keys"]), || format!("{what}: keys that are counted"));
+            differences.same(keys.rows_not_cut, 0, || format!("{what}: rows not cut"));
             let entries = number(&truth["entries"]);
             if live.entries_at_least {
                 // Nothing says where an element ends that Kryo wrote: each row is one entry at least.
@@ -122,12 +122,13 @@ fn rows_entries_and_keys_are_those_of_the_job() {
                 differences.same(ours.not_walked.len(), 0, || format!("{what}: {:?}", ours.not_walked));
             }
             differences.same(ours.kind, &*text(&truth["kind"]).to_lowercase(), || format!("{what}: kind"));
-            differences.same(ours.row_bytes.count, live.rows, || format!("{what}: sizes of rows"));
+            differences
+                .same(ours.row_bytes.as_ref().unwrap().count, live.rows, || format!("{what}: sizes of rows"));
             if let Some(elements) = &ours.element_bytes {
                 differences
                     .same(elements.count == entries, !live.entries_at_least, || format!("{what}: elements"));
             }
-            let touched = ours.kryo.touched_rows;
+            let touched = ours.kryo.touched_rows.unwrap();
             let what = || format!("{what}: {touched} rows pass through Kryo");
             match text(&truth["value_type"]) {
                 // It is in a field that may be null.
@@ -158,11 +159,10 @@ fn timers_are_those_that_the_plan_of_events_sets() {
                 let (Some(ours), count) = (&state.timers, number(&timers["count"])) else {
                     panic!("{what}: no timers")
                 };
-                differences.same(
-                    (ours.timers, state.live.rows, state.live.entries),
-                    (count, count, count),
-                    || format!("{what}: count"),
-                );
+                let live = state.live.unwrap();
+                differences.same((ours.timers, live.rows, live.entries), (count, count, count), || {
+                    format!("{what}: count")
+                });
                 differences.same(ours.domain, text(&timers["domain"]), || format!("{what}: domain"));
                 let set = plan::timers(operator_name, ours.domain, number(&analyzed.truth["events"]));
                 let at = settings().reference_time.at_ms;
@@ -179,7 +179,8 @@ fn timers_are_those_that_the_plan_of_events_sets() {
                 // Those of a user lie a century ahead.
                 let far = times.iter().filter(|time| **time > at).count() as u64;
                 differences.same(ours.far_future, far, || format!("{what}: far ahead"));
-                differences.same(state.keys.keys, keys.len() as u64, || format!("{what}: keys"));
+                differences
+                    .same(state.keys.as_ref().unwrap().keys, keys.len() as u64, || format!("{what}: keys"));
                 seen.insert((operator_name, ours.domain));
             }
         }
@@ -322,7 +323,7 @@ fn tables<'a>(oracle: &'a Value, snapshot: &str) -> BTreeMap<(&'a str, &'a str),
 /// The physical view of tables against the sums of their properties.
 fn same_physical(
     differences: &mut Differences,
-    ours: &PhysicalTally,
+    ours: &Physical,
     ssts: &[&Value],
     what: &dyn Fn(&str) -> String,
 ) {
@@ -330,22 +331,24 @@ fn same_physical(
     let mut same = |figure: &str, ours: u64, theirs: u64| differences.same(ours, theirs, || what(figure));
     same("files", ours.files, ssts.len() as u64);
     same("range tombstones", ours.range_deletes, sum("range_deletions"));
-    same("entries", ours.entries() + ours.clipped, sum("entries"));
+    let clipped = ours.clipped.unwrap_or(0);
+    same("entries", ours.entries + clipped, sum("entries"));
     same("bytes of data blocks", ours.stored_bytes, sum("data_size"));
     same("what is missing", ours.damaged_files, 0);
-    if ours.clipped > 0 {
+    if clipped > 0 {
         // What lies outside of the key groups is not told apart by type, and blocks of it are not read.
         return;
     }
     // Range tombstones count as deletions too.
-    let tombstones = ours.deletes + ours.single_deletes + ours.range_deletes;
-    same("tombstones", tombstones, sum("deletions"));
+    same("tombstones", ours.tombstones + ours.range_deletes, sum("deletions"));
     same("merge operands", ours.merges, sum("merge_operands"));
-    same("puts", ours.puts, sum("entries") - sum("deletions") - sum("merge_operands"));
+    if let Some(puts) = ours.puts {
+        same("puts", puts, sum("entries") - sum("deletions") - sum("merge_operands"));
+    }
     same("data blocks", ours.data_blocks, sum("data_blocks"));
     if ours.range_deletes == 0 {
         // Eight bytes of each key are its sequence number and type.
-        same("bytes of keys", ours.key_bytes + 8 * ours.entries(), sum("raw_key_size"));
+        same("bytes of keys", ours.key_bytes + 8 * ours.entries, sum("raw_key_size"));
         same("bytes of values", ours.value_bytes, sum("raw_value_size"));
     }
 }
@@ -366,9 +369,10 @@ fn the_physical_view_and_the_rows_of_subtasks_are_those_of_rocksdbs_tools() {
                 let what =
                     |figure: &str| format!("{}: {} {}: {figure}", analyzed.label(), ours.operator, ours.name);
                 let Some(theirs) = theirs.get(&(&*ours.operator_id, &*ours.name)) else { continue };
-                let rows: BTreeMap<_, _> = ours.subtasks.iter().map(|s| (s.subtask, s.rows)).collect();
+                let rows: BTreeMap<_, _> =
+                    ours.subtasks.iter().map(|s| (s.subtask, s.rows.unwrap())).collect();
                 differences.same(&rows, &theirs.rows, || what("rows by subtask"));
-                differences.same(ours.live.rows, rows.values().sum(), || what("rows"));
+                differences.same(ours.live.unwrap().rows, rows.values().sum(), || what("rows"));
                 let groups = ours.subtasks.iter().map(|s| (s.subtask, s.key_groups.unwrap())).collect();
                 differences.same(&theirs.key_groups, &groups, || what("key groups"));
                 let of = |places: &BTreeSet<&str>| -> Vec<_> {
@@ -377,7 +381,8 @@ fn the_physical_view_and_the_rows_of_subtasks_are_those_of_rocksdbs_tools() {
                 let all: BTreeSet<&str> = theirs.levels.values().flatten().copied().collect();
                 let physical = ours.physical.unwrap();
                 same_physical(&mut differences, &physical, &of(&all), &what);
-                let levels: BTreeMap<_, _> = ours.levels.iter().map(|l| (l.level, &l.physical)).collect();
+                let levels: BTreeMap<_, _> =
+                    ours.levels.iter().map(|l| (l.level, l.physical.unwrap())).collect();
                 differences.same(levels.keys().collect::<Vec<_>>(), theirs.levels.keys().collect(), || {
                     what("levels")
                 });
@@ -386,11 +391,9 @@ fn the_physical_view_and_the_rows_of_subtasks_are_those_of_rocksdbs_tools() {
                     let what = |figure: &str| what(&format!("level {level}: {figure}"));
                     same_physical(&mut differences, ours, &of(places), &what);
                 }
-                let PhysicalTally { clipped, range_deletes, shadowed, deleted, .. } = physical;
-                kinds
-                    .iter_mut()
-                    .zip([clipped, range_deletes, shadowed, deleted])
-                    .for_each(|(n, more)| *n += more);
+                let Physical { clipped, range_deletes, shadowed, deleted, .. } = physical;
+                let known = [clipped, Some(range_deletes), shadowed, deleted].map(Option::unwrap);
+                kinds.iter_mut().zip(known).for_each(|(n, more)| *n += more);
             }
         }
     }
@@ -452,14 +455,20 @@ fn key_groups_and_the_keys_of_operators_are_those_of_the_naive_view() {
                 differences.holds(false, || what("not analyzed"));
                 continue;
             };
-            let by_key_group: Vec<_> =
-                ours.skew.by_key_group.iter().map(|g| (g.key_group, g.rows, g.bytes, g.keys)).collect();
+            let by_key_group: Vec<_> = ours
+                .skew
+                .as_ref()
+                .unwrap()
+                .by_key_group
+                .iter()
+                .map(|g| (g.key_group, g.rows, g.bytes, g.keys))
+                .collect();
             let expected = theirs.groups.iter();
             let expected =
                 expected.map(|(group, (rows, bytes, keys))| (*group, *rows, *bytes, Some(keys.len() as u64)));
             differences.same(by_key_group, expected.collect(), || what("key groups"));
             let keys: u64 = theirs.groups.values().map(|(_, _, keys)| keys.len() as u64).sum();
-            differences.same(ours.keys.keys, keys, || what("keys"));
+            differences.same(ours.keys.as_ref().unwrap().keys, keys, || what("keys"));
             if !theirs.is_timer {
                 let all = theirs
                     .groups

@@ -42,6 +42,10 @@ fn all_paths() -> [BTreeSet<String>; 3] {
         let args = ["analyze", &newest, "--ttl", "*=1s", "--parallelism", "3", "--what-if", "compression"];
         let args = [&args[..], &["-o", "json"]].concat();
         paths(&run_in(&fixture.dir, &args).json(), "", &mut analysis);
+        for depth in ["manifest", "index", "sample"] {
+            let args = ["analyze", &newest, "--depth", depth, "--ttl", "*=1s", "-o", "json"];
+            paths(&run_in(&fixture.dir, &args).json(), "", &mut analysis);
+        }
     }
     // With findings, and with a checkpoint that is not complete.
     let fixture = fixture("inc-1.20");

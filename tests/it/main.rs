@@ -11,6 +11,7 @@
 mod analyze;
 mod bad_input;
 mod cli;
+mod depths;
 mod determinism;
 mod figures;
 mod flink;

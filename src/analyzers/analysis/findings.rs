@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::partial::Problem;
-use super::types::{AnalysisTotals, OperatorAnalysis, StateAnalysis, TopKey};
+use super::types::{AnalysisTotals, DiskBytes, OperatorAnalysis, SstFiles, StateAnalysis, TopKey};
 use crate::model::{Finding, Severity};
 
 /// Below this, a state is too small to hurt: on-disk bytes, or raw live ones.
@@ -81,13 +81,15 @@ fn keys_not_cut(state: &StateAnalysis) -> Option<Finding> {
 }
 
 fn ttl_not_covered(state: &StateAnalysis, totals: &AnalysisTotals) -> Option<Finding> {
-    let (of_state, of_all) = (state.disk?.bytes, totals.disk?.bytes);
+    let on_disk = |disk: Option<DiskBytes>, sst: SstFiles| disk.map_or(sst.bytes, |disk| disk.bytes);
+    let (of_state, of_all) = (on_disk(state.disk, state.sst), on_disk(totals.disk, totals.sst));
+    let entries = state.live.as_ref().map_or_else(|| "its".to_owned(), |live| format!("{}", live.entries));
     let large = of_state >= LARGE_BYTES && of_state >= of_all / 10;
     let uncovered = state.ttl.asked && state.ttl.covered == Some(false);
     (large && uncovered).then(|| {
         Finding::warning(
             "ttl_not_covered",
-            format!("{} entries have no time-to-live: nothing but the job removes them", state.live.entries),
+            format!("{entries} entries have no time-to-live: nothing but the job removes them"),
             "give the state a StateTtlConfig, or make sure that the job clears it",
         )
     })
@@ -119,13 +121,18 @@ fn compaction_filter(state: &StateAnalysis) -> Option<Finding> {
 }
 
 fn dead(state: &StateAnalysis) -> Option<Finding> {
-    let disk = state.disk?;
-    (disk.dead_share > 0.5 && disk.bytes >= LARGE_BYTES).then(|| {
+    let (bytes, share) = match (&state.disk, &state.estimates) {
+        (Some(disk), _) => (disk.bytes, disk.dead_share?),
+        // Only what is certain is worth a warning.
+        (None, Some(estimates)) => (state.sst.bytes, estimates.dead_share.low),
+        (None, None) => return None,
+    };
+    (share > 0.5 && bytes >= LARGE_BYTES).then(|| {
         Finding::warning(
             "mostly_dead",
             format!(
                 "{} of its on-disk bytes are tombstones, shadowed versions or of other key groups",
-                percent(disk.dead_share)
+                percent(share)
             ),
             "compactions lag behind: more background threads or fewer updates help; after a rescaling they catch up",
         )
@@ -133,9 +140,9 @@ fn dead(state: &StateAnalysis) -> Option<Finding> {
 }
 
 fn kryo(state: &StateAnalysis, totals: &AnalysisTotals) -> Option<Finding> {
-    let touched = state.kryo.touched_bytes;
+    let (touched, live) = (state.kryo.touched_bytes?, totals.live.as_ref()?.bytes);
     let first = state.kryo.paths.first()?;
-    (touched >= LARGE_BYTES && touched >= totals.live.bytes / 10).then(|| {
+    (touched >= LARGE_BYTES && touched >= live / 10).then(|| {
         Finding::warning(
             "kryo_share",
             format!("{touched} raw bytes pass through Kryo, first for {} at {}", first.class, first.path),
@@ -165,7 +172,7 @@ fn far_future(state: &StateAnalysis) -> Option<Finding> {
 }
 
 fn timers_not_counted(state: &StateAnalysis) -> Option<Finding> {
-    let groups = state.keys.key_groups_not_counted;
+    let groups = state.keys.as_ref()?.key_groups_not_counted;
     (groups > 0).then(|| {
         Finding::warning(
             "timer_keys_not_counted",
@@ -195,7 +202,7 @@ fn hot_key(operator: &OperatorAnalysis) -> Option<Finding> {
 }
 
 fn skew(operator: &OperatorAnalysis) -> Option<Finding> {
-    let even = &operator.skew.subtasks;
+    let even = &operator.skew.as_ref()?.subtasks;
     (even.parts > 1 && even.bytes_max_to_mean > 2.0 && even.max_bytes >= LARGE_BYTES).then(|| {
         Finding::warning(
             "subtasks_skewed",

@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 use statescope_formats::flink::serializer::SerializerSnapshot;
 
 use super::ages::AgesPartial;
+use super::disk_groups::DiskGroups;
+use super::estimate::{self, StateSample};
 use super::findings;
 use super::key_bytes::hex;
 use super::key_text;
@@ -12,16 +14,17 @@ use super::keys::{KeyOf, KeysPartial};
 use super::partial::{
     AnalysisPartial, GroupTotals, LiveTotals, NotWalkedTotals, Problem, StateKey, StatePartial, merge_maps,
 };
+use super::physical::{Physical, add_disk, disk};
 use super::plan::Settings;
 use super::skew::{self, ratio};
 use super::tally::PhysicalTally;
 use super::types::{
-    AgeAnalysis, Analysis, AnalysisTotals, CompressionAnalysis, DiskBytes, Engine, Example, ExpiredAnalysis,
-    HeavyHitters, KeyAnalysis, KeyGroupAnalysis, KryoAnalysis, LevelAnalysis, LiveFigures, Method, Missing,
-    NotAnalyzed, NotWalked, OperatorAnalysis, SkewAnalysis, StateAnalysis, SubtaskAnalysis, TimerAnalysis,
-    TopKey, TtlAnalysis, TtlWhatIf,
+    AgeAnalysis, Analysis, AnalysisTotals, CompressionAnalysis, Depth, DiskBytes, Engine, Estimates, Example,
+    ExpiredAnalysis, HeavyHitters, KeyAnalysis, KeyEstimate, KeyGroupAnalysis, KryoAnalysis, LevelAnalysis,
+    LiveFigures, Method, Missing, NotAnalyzed, NotWalked, OperatorAnalysis, SkewAnalysis, SstFiles,
+    StateAnalysis, SubtaskAnalysis, TimerAnalysis, TopKey, TtlAnalysis, TtlWhatIf,
 };
-use crate::analyzers::overview::{Overview, StateSummary};
+use crate::analyzers::overview::{LevelBytes, Overview, StateOfSubtask, StateSummary};
 use crate::model::{Details, Finding, Snapshot};
 
 /// Flink's own limit of the number of key groups.
@@ -90,38 +93,79 @@ pub struct Context {
     pub method: Method,
     /// What was asked for.
     pub settings: Settings,
+    /// What was learned without reading all rows, by index of the operator in the snapshot and name of the state.
+    pub shallow: Shallow,
     /// What the scan found; what is in the overview need not be repeated.
     pub findings: Vec<Finding>,
+}
+
+/// What was learned without reading all rows.
+#[derive(Debug, Default)]
+pub struct Shallow {
+    /// On-disk bytes by key group.
+    pub disk_groups: BTreeMap<(u32, String), DiskGroups>,
+    /// Samples.
+    pub samples: BTreeMap<(u32, String), StateSample>,
+}
+
+/// What an analysis saw.
+#[derive(Debug, Clone, Copy)]
+struct Sees {
+    /// Files, blocks and levels; engines of reference do not.
+    files: bool,
+    /// What blocks are spent on, or what properties and indexes say of blocks.
+    blocks: bool,
+    /// All rows.
+    rows: bool,
+}
+
+impl Sees {
+    fn of(method: &Method) -> Self {
+        let files = method.engine == Engine::Native;
+        let rows = method.depth == Depth::Full;
+        Self { files, blocks: files && (rows || method.depth == Depth::Index), rows }
+    }
 }
 
 /// Puts an analysis together, once all splits are merged.
 #[must_use]
 pub fn finish(partial: AnalysisPartial, context: Context) -> Analysis {
-    let Context { overview, subjects, method, settings, findings } = context;
-    let sees_files = method.engine == Engine::Native;
-    let mut gathered = gather(partial, &subjects, sees_files);
+    let Context { overview, subjects, method, settings, mut shallow, findings } = context;
+    let sees = Sees::of(&method);
+    let mut gathered = gather(partial, &subjects);
     let (mut states, mut not_analyzed) = (Vec::new(), Vec::new());
     let mut by_operator: BTreeMap<u32, OperatorSums> = BTreeMap::new();
     let indexes: HashMap<&str, u32> = subjects.operators.iter().map(|o| o.id.as_str()).zip(0..).collect();
     let backends: HashMap<&str, &str> =
         overview.operators.iter().filter_map(|o| Some((o.id.as_str(), o.backend?))).collect();
+    let (mut samples, mut physical) = (Vec::new(), PhysicalTally::default());
     for summary in &overview.states {
         let backend = backends.get(summary.operator_id.as_str()).copied();
         let operator = indexes.get(summary.operator_id.as_str()).copied();
         let found = operator
             .filter(|_| is_keyed(summary.kind))
             .and_then(|at| Some((at, gathered.states.remove(&(at, summary.name.clone()))?)));
-        // A state without a single file has nothing to be read, and nothing that is not known.
-        let is_empty = is_keyed(summary.kind) && summary.bytes == Some(0);
-        let found = found.or_else(|| operator.filter(|_| is_empty).map(|at| (at, Gathered::default())));
-        let Some((at, gathered)) = found else {
+        // A state without a single file has nothing to be read, and nothing that is not known. Where rows are not read,
+        // MANIFEST is enough.
+        let is_known = summary.bytes == Some(0) || !sees.rows && summary.sst_files.is_some();
+        let is_known = is_keyed(summary.kind) && is_known;
+        let found = found.or_else(|| operator.filter(|_| is_known).map(|at| (at, Gathered::default())));
+        let Some((at, mut gathered)) = found else {
             not_analyzed.push(not_analyzed_state(summary, backend));
             continue;
         };
         let Some(operator) = subjects.operators.get(at as usize) else { continue };
+        let place = (at, summary.name.clone());
+        gathered.disk_groups = shallow.disk_groups.remove(&place);
+        gathered.estimates = shallow.samples.remove(&place).map(|sample| {
+            let estimates = sampled(&sample, summary, operator, &settings);
+            samples.push(sample);
+            estimates
+        });
         let sums = by_operator.entry(at).or_default();
-        let (state, groups, keys) = state_analysis(summary, gathered, operator, &settings, sees_files);
-        sums.add(&state, groups, keys);
+        let (state, parts) = state_analysis(summary, gathered, operator, &settings, sees);
+        physical.merge(&parts.tally);
+        sums.add(&state, parts);
         states.push(state);
     }
     let mut operators = Vec::new();
@@ -131,20 +175,29 @@ pub fn finish(partial: AnalysisPartial, context: Context) -> Analysis {
         else {
             continue;
         };
-        let keys = sums.keys(gathered.operators.remove(at));
+        let keys = sums.keys(gathered.operators.remove(at)).filter(|_| sees.rows);
         operators.push(operator_analysis(summary, sums, keys, operator, &settings));
     }
-    let size_of = |disk: Option<DiskBytes>, live: &LiveFigures| disk.map_or(live.bytes, |disk| disk.bytes);
+    let size_of = |disk: Option<DiskBytes>, sst: SstFiles, live: Option<&LiveFigures>| {
+        disk.map(|disk| disk.bytes)
+            .or(live.filter(|_| !sees.files).map(|live| live.bytes))
+            .unwrap_or(sst.bytes)
+    };
+    let of_state = |s: &StateAnalysis| size_of(s.disk, s.sst, s.live.as_ref());
+    let of_operator = |o: &OperatorAnalysis| size_of(o.disk, o.sst, o.live.as_ref());
     states.sort_by(|a, b| {
         let names = (&a.operator, &a.operator_id, &a.name).cmp(&(&b.operator, &b.operator_id, &b.name));
-        size_of(b.disk, &b.live).cmp(&size_of(a.disk, &a.live)).then(names)
+        of_state(b).cmp(&of_state(a)).then(names)
     });
-    operators.sort_by(|a, b| size_of(b.disk, &b.live).cmp(&size_of(a.disk, &a.live)).then(a.id.cmp(&b.id)));
+    operators.sort_by(|a, b| of_operator(b).cmp(&of_operator(a)).then(a.id.cmp(&b.id)));
     let size = |s: &NotAnalyzed| s.bytes.or(s.bytes_at_most);
     not_analyzed.sort_by(|a, b| {
         (size(b), &a.operator, &a.operator_id, &a.name).cmp(&(size(a), &b.operator, &b.operator_id, &b.name))
     });
-    let totals = totals(&states, &not_analyzed, sees_files);
+    let mut totals = totals(&states, &physical, &not_analyzed, sees);
+    let expires = states.iter().any(|state| state.ttl.ttl_ms.is_some());
+    let kryo = states.iter().any(|state| !state.kryo.paths.is_empty());
+    totals.estimates = estimate::totals(&samples, expires, kryo);
     let mut all = findings;
     all.extend(overview.findings);
     all.extend(findings::of(&totals, &states, &operators, &backends));
@@ -161,6 +214,27 @@ pub fn finish(partial: AnalysisPartial, context: Context) -> Analysis {
         places: overview.places,
         findings: all,
     }
+}
+
+/// What a sample of a state says.
+fn sampled(
+    sample: &StateSample,
+    summary: &StateSummary,
+    operator: &Operator,
+    settings: &Settings,
+) -> Estimates {
+    let expires = settings.ttl_of(&summary.name).is_some() && summary.ttl == Some(true);
+    let mut estimates =
+        estimate::of_state(sample, expires, !summary.kryo.is_empty(), summary.ttl == Some(true));
+    estimates.top_keys = sample
+        .top_keys()
+        .into_iter()
+        .map(|(key, share)| {
+            let (key_group, hex, text) = readable_key(&key.0, operator);
+            KeyEstimate { key_group, hex, text, share }
+        })
+        .collect();
+    estimates
 }
 
 /// Whether states of this kind lie in column families. Timers in raw keyed state are none of them: their partials are
@@ -222,10 +296,22 @@ struct Gathered {
     keys: KeysPartial,
     /// By level and compression.
     tallies: BTreeMap<(u32, String), PhysicalTally>,
-    subtasks: BTreeMap<u32, SubtaskAnalysis>,
+    subtasks: BTreeMap<u32, Part>,
     /// The first example of each problem, with its subtask.
     examples: BTreeMap<Problem, ((Vec<u8>, u64), u32)>,
     sample: Option<super::compression::CompressionSample>,
+    disk_groups: Option<DiskGroups>,
+    estimates: Option<Estimates>,
+}
+
+/// The part of a subtask, as partials tell it.
+#[derive(Debug, Clone, Copy, Default)]
+struct Part {
+    key_groups: Option<(u32, u32)>,
+    disk_bytes: u64,
+    rows: u64,
+    entries: u64,
+    bytes: u64,
 }
 
 struct All {
@@ -234,12 +320,9 @@ struct All {
     operators: BTreeMap<u32, KeysPartial>,
 }
 
-fn gather(partial: AnalysisPartial, subjects: &Subjects, sees_files: bool) -> All {
+fn gather(partial: AnalysisPartial, subjects: &Subjects) -> All {
     let mut all = All { states: BTreeMap::new(), operators: BTreeMap::new() };
     let place = |key: &StateKey| (key.operator, key.state.clone());
-    let disk_bytes = sees_files.then_some(0);
-    let empty =
-        |subtask| SubtaskAnalysis { subtask, key_groups: None, disk_bytes, rows: 0, entries: 0, bytes: 0 };
     let handle = |at: u32| subjects.handles.get(at as usize).copied();
     for (key, mut partial) in partial.states {
         let keys = std::mem::take(&mut partial.keys);
@@ -256,7 +339,7 @@ fn gather(partial: AnalysisPartial, subjects: &Subjects, sees_files: bool) -> Al
         gathered.live.pairs = gathered.live.pairs.saturating_add(partial.edge_pairs.len() as u64);
         gathered.keys.close(partial.edge_keys);
         let Some(handle) = handle(key.handle) else { continue };
-        let part = gathered.subtasks.entry(handle.subtask).or_insert_with(|| empty(handle.subtask));
+        let part = gathered.subtasks.entry(handle.subtask).or_default();
         part.key_groups = match (part.key_groups, handle.key_groups) {
             (Some(a), Some(b)) => Some((a.0.min(b.0), a.1.max(b.1))),
             (a, b) => a.or(b),
@@ -273,8 +356,8 @@ fn gather(partial: AnalysisPartial, subjects: &Subjects, sees_files: bool) -> Al
     for (key, tally) in partial.tallies {
         let gathered = all.states.entry(place(&key.state)).or_default();
         if let Some(handle) = handle(key.state.handle) {
-            let part = gathered.subtasks.entry(handle.subtask).or_insert_with(|| empty(handle.subtask));
-            part.disk_bytes = part.disk_bytes.map(|bytes| bytes.saturating_add(tally.disk_bytes()));
+            let part = gathered.subtasks.entry(handle.subtask).or_default();
+            part.disk_bytes = part.disk_bytes.saturating_add(tally.disk_bytes());
         }
         gathered.tallies.entry((key.level, key.compression)).or_default().merge(&tally);
     }
@@ -294,45 +377,6 @@ fn gather(partial: AnalysisPartial, subjects: &Subjects, sees_files: bool) -> Al
 }
 
 // ---- a state -----------------------------------------------------------------------------------------------------
-
-fn disk(tally: &PhysicalTally) -> DiskBytes {
-    // The share of the index goes with its blocks.
-    let with_index = |stored: u64| {
-        let index = u128::from(stored) * u128::from(tally.index_bytes);
-        let index = index.checked_div(tally.stored_bytes.into()).unwrap_or(0);
-        stored.saturating_add(u64::try_from(index).unwrap_or(u64::MAX))
-    };
-    let (live, expired) = (with_index(tally.live_stored_bytes), with_index(tally.expired_stored_bytes));
-    let bytes = tally.disk_bytes();
-    shares(DiskBytes {
-        bytes,
-        live_bytes: live.saturating_sub(expired),
-        expired_bytes: expired.min(live),
-        dead_bytes: bytes.saturating_sub(live),
-        ..DiskBytes::default()
-    })
-}
-
-fn shares(disk: DiskBytes) -> DiskBytes {
-    DiskBytes {
-        live_share: ratio(disk.live_bytes, disk.bytes),
-        expired_share: ratio(disk.expired_bytes, disk.bytes),
-        dead_share: ratio(disk.dead_bytes, disk.bytes),
-        ..disk
-    }
-}
-
-fn add_disk(sum: &mut Option<DiskBytes>, other: Option<&DiskBytes>) {
-    let Some(other) = other else { return };
-    let sum = sum.get_or_insert_default();
-    *sum = shares(DiskBytes {
-        bytes: sum.bytes.saturating_add(other.bytes),
-        live_bytes: sum.live_bytes.saturating_add(other.live_bytes),
-        expired_bytes: sum.expired_bytes.saturating_add(other.expired_bytes),
-        dead_bytes: sum.dead_bytes.saturating_add(other.dead_bytes),
-        ..*sum
-    });
-}
 
 fn missing(tally: &PhysicalTally) -> Missing {
     Missing {
@@ -356,17 +400,27 @@ fn live_figures(live: &LiveTotals, at_least: bool, keys: u64, pairs: u64) -> Liv
     }
 }
 
+/// What of a state adds up further.
+struct Parts {
+    groups: BTreeMap<u32, GroupTotals>,
+    keys: KeysPartial,
+    tally: PhysicalTally,
+}
+
 fn state_analysis(
     summary: &StateSummary,
     gathered: Gathered,
     operator: &Operator,
     settings: &Settings,
-    sees_files: bool,
-) -> (StateAnalysis, BTreeMap<u32, GroupTotals>, KeysPartial) {
-    let Gathered { live: partial, keys, tallies, subtasks, examples, sample } = gathered;
-    let mut physical = PhysicalTally::default();
-    tallies.values().for_each(|tally| physical.merge(tally));
-    let disk = sees_files.then(|| disk(&physical));
+    sees: Sees,
+) -> (StateAnalysis, Parts) {
+    let Gathered { live: partial, keys, tallies, subtasks, examples, sample, disk_groups, estimates } =
+        gathered;
+    let mut tally = PhysicalTally::default();
+    tallies.values().for_each(|of_level| tally.merge(of_level));
+    let disk = sees.blocks.then(|| disk(&tally, sees.rows));
+    let physical = sees.blocks.then(|| Physical::new(&tally, sees.rows));
+    let read = |n: u64| sees.rows.then_some(n);
     let problems = |problems: &[Problem]| {
         let found = problems.iter().filter_map(|problem| partial.not_walked.get(problem));
         found.fold(0u64, |rows, totals| rows.saturating_add(totals.rows))
@@ -393,18 +447,28 @@ fn state_analysis(
         name: summary.name.clone(),
         kind: summary.kind,
         type_text: summary.type_text.clone(),
+        sst: SstFiles { files: summary.sst_files.unwrap_or(0), bytes: summary.bytes.unwrap_or(0) },
         disk,
-        live: live_figures(&partial.live, at_least, keys.keys(), counted),
-        physical: sees_files.then_some(physical),
-        space_amplification: (sees_files && partial.live.bytes() > 0)
-            .then(|| ratio(physical.raw_bytes(), partial.live.bytes())),
-        row_bytes: partial.row_bytes.distribution(),
-        element_bytes: (summary.kind == "list").then(|| partial.element_bytes.distribution()),
-        levels: levels(&tallies, &partial, ttl_ms),
-        compressions: compressions(&tallies),
-        subtasks: subtasks.into_values().collect(),
-        keys: key_analysis(&keys, operator, settings.top, rows_not_cut, groups_not_counted),
-        skew: skew_analysis(&partial.groups, operator, settings, true),
+        live: sees.rows.then(|| live_figures(&partial.live, at_least, keys.keys(), counted)),
+        physical,
+        estimates,
+        space_amplification: physical
+            .filter(|_| sees.rows && partial.live.bytes() > 0)
+            .map(|physical| ratio(physical.raw_bytes(), partial.live.bytes())),
+        row_bytes: sees.rows.then(|| partial.row_bytes.distribution()),
+        element_bytes: (sees.rows && summary.kind == "list").then(|| partial.element_bytes.distribution()),
+        levels: if sees.files {
+            levels(&summary.levels, &tallies, &partial, ttl_ms, sees)
+        } else {
+            Vec::new()
+        },
+        disk_by_key_group: disk_groups.map(|groups| groups.report(operator.max_parallelism)),
+        compressions: compressions(&tallies, sees),
+        subtasks: self::subtasks(&summary.subtasks, &subtasks, sees),
+        keys: sees
+            .rows
+            .then(|| key_analysis(&keys, operator, settings.top, rows_not_cut, groups_not_counted)),
+        skew: sees.rows.then(|| skew_analysis(&partial.groups, operator, settings, true)),
         ttl: TtlAnalysis {
             asked: summary.ttl_asked,
             covered: summary.ttl,
@@ -415,44 +479,50 @@ fn state_analysis(
                 share: ratio(expired.entries, partial.ages.as_ref().map_or(0, |ages| ages.ages.count())),
                 rows: expired.rows,
                 bytes: expired.bytes,
-                disk_bytes: disk.map(|disk| disk.expired_bytes),
-                when_written: sees_files.then_some(expired.when_written),
+                disk_bytes: disk.and_then(|disk| disk.expired_bytes),
+                when_written: sees.files.then_some(expired.when_written),
             }),
         },
         kryo: KryoAnalysis {
             paths: summary.kryo.clone(),
-            touched_rows: partial.kryo.touched_rows,
-            touched_bytes: partial.kryo.touched_bytes,
+            touched_rows: read(partial.kryo.touched_rows),
+            touched_bytes: read(partial.kryo.touched_bytes),
             exact_key_bytes: (partial.kryo.key_bytes > 0).then_some(partial.kryo.key_bytes),
             exact_value_bytes: (partial.kryo.value_bytes > 0).then_some(partial.kryo.value_bytes),
         },
         timers,
-        compression_what_if: sample.map(|sample| sample.expected(physical.stored_bytes)),
+        compression_what_if: sample.map(|sample| sample.expected(tally.stored_bytes)),
         not_walked: partial
             .not_walked
             .iter()
-            .map(|(problem, totals)| not_walked(*problem, totals, examples.get(problem), sees_files))
+            .map(|(problem, totals)| not_walked(*problem, totals, examples.get(problem), sees.files))
             .collect(),
-        missing: missing(&physical),
+        missing: missing(&tally),
     };
-    (state, partial.groups, keys)
+    (state, Parts { groups: partial.groups, keys, tally })
 }
 
 fn levels(
+    files: &[LevelBytes],
     tallies: &BTreeMap<(u32, String), PhysicalTally>,
     partial: &StatePartial,
     ttl_ms: Option<u64>,
+    sees: Sees,
 ) -> Vec<LevelAnalysis> {
-    let mut levels: BTreeMap<u32, PhysicalTally> = BTreeMap::new();
-    for ((level, _), tally) in tallies {
-        levels.entry(*level).or_default().merge(tally);
+    let mut levels: BTreeMap<u32, (SstFiles, PhysicalTally)> = BTreeMap::new();
+    for LevelBytes { level, files, bytes } in files {
+        levels.entry(*level).or_default().0 = SstFiles { files: *files, bytes: *bytes };
     }
-    let shown = levels.into_iter().map(|(level, physical)| {
+    for ((level, _), tally) in tallies {
+        levels.entry(*level).or_default().1.merge(tally);
+    }
+    let shown = levels.into_iter().map(|(level, (sst, tally))| {
         let expired = partial.expired.get(&level).copied().unwrap_or_default();
         LevelAnalysis {
             level,
-            disk: disk(&physical),
-            physical,
+            sst,
+            disk: sees.blocks.then(|| disk(&tally, sees.rows)),
+            physical: sees.blocks.then(|| Physical::new(&tally, sees.rows)),
             expired_entries: ttl_ms.map(|_| expired.entries),
             expired_when_written: ttl_ms.map(|_| expired.when_written),
         }
@@ -460,16 +530,51 @@ fn levels(
     shown.collect()
 }
 
-fn compressions(tallies: &BTreeMap<(u32, String), PhysicalTally>) -> Vec<CompressionAnalysis> {
-    let shown = tallies.iter().map(|((level, compression), tally)| CompressionAnalysis {
-        level: *level,
-        compression: compression.clone(),
-        data_blocks: tally.data_blocks,
-        stored_bytes: tally.stored_bytes,
-        uncompressed_bytes: tally.uncompressed_bytes,
-        ratio: (tally.stored_bytes > 0).then(|| ratio(tally.uncompressed_bytes, tally.stored_bytes)),
+fn compressions(tallies: &BTreeMap<(u32, String), PhysicalTally>, sees: Sees) -> Vec<CompressionAnalysis> {
+    let shown = tallies.iter().map(|((level, compression), tally)| {
+        let of_stored = |bytes: u64| (tally.stored_bytes > 0).then(|| ratio(bytes, tally.stored_bytes));
+        let uncompressed = sees.rows.then_some(tally.uncompressed_bytes);
+        CompressionAnalysis {
+            level: *level,
+            compression: compression.clone(),
+            data_blocks: tally.data_blocks,
+            stored_bytes: tally.stored_bytes,
+            uncompressed_bytes: uncompressed,
+            ratio: uncompressed.and_then(of_stored),
+            raw_ratio: of_stored(tally.raw_bytes()),
+        }
     });
     shown.collect()
+}
+
+fn subtasks(files: &[StateOfSubtask], parts: &BTreeMap<u32, Part>, sees: Sees) -> Vec<SubtaskAnalysis> {
+    let mut subtasks: BTreeMap<u32, SubtaskAnalysis> = BTreeMap::new();
+    let mut of = |subtask: u32, key_groups, sst, part: Part| {
+        let read = |n: u64| sees.rows.then_some(n);
+        subtasks.entry(subtask).or_insert(SubtaskAnalysis {
+            subtask,
+            key_groups,
+            sst,
+            disk_bytes: sees.blocks.then_some(part.disk_bytes),
+            rows: read(part.rows),
+            entries: read(part.entries),
+            bytes: read(part.bytes),
+        });
+    };
+    for file in files {
+        let part = parts.get(&file.subtask).copied();
+        // Where rows are read, only those subtasks are told that have been.
+        if sees.rows && part.is_none() {
+            continue;
+        }
+        let part = part.unwrap_or_default();
+        let sst = SstFiles { files: file.files.unwrap_or(0), bytes: file.bytes.unwrap_or(0) };
+        of(file.subtask, part.key_groups.or(file.key_groups), sst, part);
+    }
+    for (subtask, part) in parts {
+        of(*subtask, part.key_groups, SstFiles::default(), *part);
+    }
+    subtasks.into_values().collect()
 }
 
 fn not_walked(
@@ -569,12 +674,20 @@ fn key_analysis(
     }
 }
 
+/// Key group, hex and readable form of a composite key's beginning.
+fn readable_key(key: &[u8], operator: &Operator) -> (u32, String, Option<String>) {
+    let (group, serialized) = key.split_at_checked(operator.prefix).unwrap_or_default();
+    let key_group = group.iter().fold(0, |group, byte| group << 8 | u32::from(*byte));
+    let text = operator.key.as_ref().and_then(|key| key_text::readable(key, serialized));
+    (key_group, hex(serialized), text)
+}
+
 fn top_key(key: &KeyOf, operator: &Operator, all: u64) -> TopKey {
-    let (group, serialized) = key.key.0.split_at_checked(operator.prefix).unwrap_or_default();
+    let (key_group, hex, text) = readable_key(&key.key.0, operator);
     TopKey {
-        key_group: group.iter().fold(0, |group, byte| group << 8 | u32::from(*byte)),
-        hex: hex(serialized),
-        text: operator.key.as_ref().and_then(|key| key_text::readable(key, serialized)),
+        key_group,
+        hex,
+        text,
         rows: key.totals.rows,
         entries: key.totals.entries,
         bytes: key.totals.bytes,
@@ -611,8 +724,9 @@ fn skew_analysis(
 #[derive(Debug, Default)]
 struct OperatorSums {
     states: usize,
+    sst: SstFiles,
     disk: Option<DiskBytes>,
-    live: LiveFigures,
+    live: Option<LiveFigures>,
     groups: BTreeMap<u32, GroupTotals>,
     rows_not_cut: u64,
     /// The keys of each state that counts them, but timers.
@@ -620,13 +734,15 @@ struct OperatorSums {
 }
 
 impl OperatorSums {
-    fn add(&mut self, state: &StateAnalysis, groups: BTreeMap<u32, GroupTotals>, keys: KeysPartial) {
+    fn add(&mut self, state: &StateAnalysis, Parts { groups, keys, .. }: Parts) {
         self.states += 1;
+        add_files(&mut self.sst, state.sst);
         add_disk(&mut self.disk, state.disk.as_ref());
-        add_live(&mut self.live, &state.live);
+        add_live(&mut self.live, state.live.as_ref());
         merge_maps(&mut self.groups, groups, |a, b| a.merge(&b));
         if state.timers.is_none() {
-            self.rows_not_cut = self.rows_not_cut.saturating_add(state.keys.rows_not_cut);
+            let not_cut = state.keys.as_ref().map_or(0, |keys| keys.rows_not_cut);
+            self.rows_not_cut = self.rows_not_cut.saturating_add(not_cut);
             if keys.keys() > 0 {
                 self.keys.push(keys);
             }
@@ -642,7 +758,14 @@ impl OperatorSums {
     }
 }
 
-fn add_live(sum: &mut LiveFigures, other: &LiveFigures) {
+fn add_files(sum: &mut SstFiles, other: SstFiles) {
+    sum.files = sum.files.saturating_add(other.files);
+    sum.bytes = sum.bytes.saturating_add(other.bytes);
+}
+
+fn add_live(sum: &mut Option<LiveFigures>, other: Option<&LiveFigures>) {
+    let Some(other) = other else { return };
+    let sum = sum.get_or_insert_default();
     sum.entries_at_least |= other.entries_at_least;
     for (sum, n) in [
         (&mut sum.rows, other.rows),
@@ -673,24 +796,31 @@ fn operator_analysis(
         max_parallelism: summary.max_parallelism,
         key_type: summary.key_type.clone(),
         states: sums.states,
+        sst: sums.sst,
         disk: sums.disk,
-        live: LiveFigures { keys: keys.as_ref().map_or(sums.live.keys, |keys| keys.keys), ..sums.live },
+        live: sums
+            .live
+            .map(|live| LiveFigures { keys: keys.as_ref().map_or(live.keys, |keys| keys.keys), ..live }),
         keys,
-        skew: skew_analysis(&sums.groups, operator, settings, false),
+        skew: sums.live.map(|_| skew_analysis(&sums.groups, operator, settings, false)),
     }
 }
 
-fn totals(states: &[StateAnalysis], not_analyzed: &[NotAnalyzed], sees_files: bool) -> AnalysisTotals {
+fn totals(
+    states: &[StateAnalysis],
+    tally: &PhysicalTally,
+    not_analyzed: &[NotAnalyzed],
+    sees: Sees,
+) -> AnalysisTotals {
     let mut totals = AnalysisTotals { states: states.len(), ..AnalysisTotals::default() };
-    let (mut asked, mut covered, mut physical) = (0u64, 0u64, PhysicalTally::default());
-    totals.disk = sees_files.then(DiskBytes::default);
+    let (mut asked, mut covered) = (0u64, 0u64);
+    totals.disk = sees.blocks.then(|| disk(&PhysicalTally::default(), sees.rows));
+    totals.live = sees.rows.then(LiveFigures::default);
     for state in states {
+        add_files(&mut totals.sst, state.sst);
         add_disk(&mut totals.disk, state.disk.as_ref());
-        add_live(&mut totals.live, &state.live);
-        if let Some(of_state) = &state.physical {
-            physical.merge(of_state);
-        }
-        let bytes = state.disk.map_or(0, |disk| disk.bytes);
+        add_live(&mut totals.live, state.live.as_ref());
+        let bytes = state.disk.map_or(state.sst.bytes, |disk| disk.bytes);
         if state.ttl.asked {
             asked = asked.saturating_add(bytes);
             if state.ttl.covered == Some(true) {
@@ -698,9 +828,9 @@ fn totals(states: &[StateAnalysis], not_analyzed: &[NotAnalyzed], sees_files: bo
             }
         }
     }
-    totals.missing = missing(&physical);
-    if sees_files {
-        totals.physical = Some(physical);
+    totals.missing = missing(tally);
+    totals.physical = sees.blocks.then(|| Physical::new(tally, sees.rows));
+    if sees.files {
         (totals.ttl_asked_disk_bytes, totals.ttl_covered_disk_bytes) = (Some(asked), Some(covered));
     }
     totals.not_analyzed_bytes =

@@ -141,6 +141,11 @@ impl EdgeKeys {
         }
     }
 
+    /// The keys, with what splits had of them.
+    pub(super) fn into_keys(self) -> impl Iterator<Item = KeyOf> {
+        self.0.into_iter().map(|(key, totals)| KeyOf { key, totals })
+    }
+
     /// The key group of each key.
     pub(super) fn groups(&self, prefix: usize) -> impl Iterator<Item = u32> {
         self.0.keys().map(move |key| {

@@ -7,6 +7,8 @@
 mod accumulator;
 mod ages;
 mod compression;
+mod disk_groups;
+mod estimate;
 mod findings;
 mod finish;
 mod histogram;
@@ -15,6 +17,7 @@ mod key_text;
 mod keys;
 mod operator;
 mod partial;
+mod physical;
 mod plan;
 mod skew;
 mod sums;
@@ -27,7 +30,9 @@ pub use ages::{AgesPartial, ClassTotals, ExpiredTotals, WHAT_IF_TTL_MS};
 pub use compression::{
     CompressionSample, CompressionWhatIf, SampledBlocks, Variant, VariantCost, VariantExpected, variants,
 };
-pub use finish::{Context, Subjects, finish};
+pub use disk_groups::DiskGroups;
+pub use estimate::{Draw, KeyExtent, StateSample, error};
+pub use finish::{Context, Shallow, Subjects, finish};
 pub use histogram::{Distribution, Histogram, HistogramBucket, RELATIVE_ERROR};
 pub use key_bytes::KeyBytes;
 pub use keys::{EdgeKeys, KeyOf, KeyTotals, KeysPartial};
@@ -37,6 +42,7 @@ pub use partial::{
     AnalysisPartial, GroupTotals, HandleKey, HandlePartial, KryoTotals, LiveTotals, NotWalkedTotals,
     OperatorPartial, Problem, StateKey, StatePartial, TallyKey,
 };
+pub use physical::Physical;
 pub use plan::{Settings, StatePlan, TtlArgument};
 pub use tally::PhysicalTally;
 pub use timers::{DEFAULT_TIMER_MEMORY, FAR_FUTURE_MS, Spill, TimersPartial};

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::compression::CompressionWhatIf;
 use super::histogram::Distribution;
 use super::partial::Problem;
-use super::tally::PhysicalTally;
+use super::physical::Physical;
 use crate::analyzers::overview::{Filter, KryoUse, SnapshotSummary};
 use crate::model::{Finding, Places};
 
@@ -38,16 +38,89 @@ pub struct Analysis {
 }
 
 /// How the figures were made.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Method {
-    /// How much was read: `full` is everything, once.
-    pub depth: &'static str,
+    /// How much was read. What a depth cannot know is absent.
+    pub depth: Depth,
+    /// Why it was this depth.
+    pub depth_reason: DepthReason,
+    /// Bytes of the SST files of the states that are analyzed, each file once.
+    pub sst_bytes: u64,
+    /// Of these, bytes that were not read, and that figures could depend on.
+    pub not_read_bytes: u64,
+    /// What the depths cost that read more, in bytes of SST files.
+    pub more: Vec<DepthCost>,
+    /// How it was sampled; absent but for the depth `sample`.
+    pub sampling: Option<Sampling>,
     /// What read it.
     pub engine: Engine,
     /// Whether the checksums of blocks were verified.
     pub checksums: bool,
     /// How many keys each list of top keys holds at most.
     pub top: usize,
+}
+
+/// How much of the SST files is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Depth {
+    /// Nothing: MANIFEST says how large the files are, and which keys they begin and end with.
+    Manifest,
+    /// The end of each file: what its properties count, and where its index says that blocks lie.
+    Index,
+    /// Small random ranges of keys, across all files that hold them: estimates, each with its interval.
+    Sample,
+    /// Everything, once.
+    Full,
+}
+
+impl Depth {
+    /// As on the command line.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Manifest => "manifest",
+            Self::Index => "index",
+            Self::Sample => "sample",
+            Self::Full => "full",
+        }
+    }
+}
+
+/// Why a depth was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DepthReason {
+    /// It was asked for (`--depth`).
+    Asked,
+    /// Nothing was asked for, and there is no more to read than is read without being asked.
+    SmallEnough,
+    /// Nothing was asked for, and there is more to read than that.
+    TooLarge,
+}
+
+/// What a depth costs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct DepthCost {
+    /// The depth.
+    pub depth: Depth,
+    /// Bytes of SST files that it reads, nearly.
+    pub bytes: u64,
+}
+
+/// How it was sampled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Sampling {
+    /// What the random choices follow from: the same seed, the same sample.
+    pub seed: u64,
+    /// Bytes that were allowed to be read, the small files of the snapshot included.
+    pub budget_bytes: u64,
+    /// Bytes of SST files that were read: ends, indexes and data blocks.
+    pub read_bytes: u64,
+    /// Ranges of keys that were read.
+    pub ranges: u64,
+    /// States that were read whole, as they are small.
+    pub whole_states: u64,
 }
 
 /// What reads the live view.
@@ -117,29 +190,42 @@ pub enum Witness {
 pub struct DiskBytes {
     /// All of them, in bytes (physical).
     pub bytes: u64,
-    /// Of these, live and not expired.
-    pub live_bytes: u64,
+    /// Of these, live and not expired. Absent, as all that follows, where rows were not read.
+    pub live_bytes: Option<u64>,
     /// Live, but older than the TTL given (`--ttl`); 0 where none was given.
-    pub expired_bytes: u64,
+    pub expired_bytes: Option<u64>,
     /// Neither: tombstones, shadowed versions, what lies outside of the key groups.
-    pub dead_bytes: u64,
+    pub dead_bytes: Option<u64>,
     /// `live_bytes` as a share of `bytes`.
-    pub live_share: f64,
+    pub live_share: Option<f64>,
     /// `expired_bytes` as a share of `bytes`.
-    pub expired_share: f64,
+    pub expired_share: Option<f64>,
     /// `dead_bytes` as a share of `bytes`.
-    pub dead_share: f64,
+    pub dead_share: Option<f64>,
+}
+
+/// SST files, as MANIFEST names them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct SstFiles {
+    /// How many.
+    pub files: u64,
+    /// Their bytes, whole.
+    pub bytes: u64,
 }
 
 /// Sums over all states that were analyzed.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct AnalysisTotals {
-    /// On-disk bytes; absent where the engine does not see them.
+    /// SST files.
+    pub sst: SstFiles,
+    /// On-disk bytes; absent where neither blocks nor their index were seen.
     pub disk: Option<DiskBytes>,
-    /// What is live.
-    pub live: LiveFigures,
+    /// What is live; absent where not all rows were read.
+    pub live: Option<LiveFigures>,
     /// What lies in the files; absent as `disk` is.
-    pub physical: Option<PhysicalTally>,
+    pub physical: Option<Physical>,
+    /// What a sample says of all; absent where it was not sampled.
+    pub estimates: Option<Estimates>,
     /// States that were analyzed.
     pub states: usize,
     /// On-disk bytes of states that are asked for a TTL; absent as `disk` is.
@@ -200,28 +286,34 @@ pub struct StateAnalysis {
     pub kind: &'static str,
     /// The state's type in readable form.
     pub type_text: String,
-    /// On-disk bytes; absent where the engine does not see them.
+    /// SST files.
+    pub sst: SstFiles,
+    /// On-disk bytes; absent where neither blocks nor their index were seen.
     pub disk: Option<DiskBytes>,
-    /// What is live.
-    pub live: LiveFigures,
+    /// What is live; absent where not all rows were read.
+    pub live: Option<LiveFigures>,
     /// What lies in the files; absent as `disk` is.
-    pub physical: Option<PhysicalTally>,
-    /// Raw bytes in the files for each raw live byte; absent where nothing is live, and as `disk` is.
+    pub physical: Option<Physical>,
+    /// What a sample says; absent where it was not sampled.
+    pub estimates: Option<Estimates>,
+    /// Raw bytes in the files for each raw live byte; absent where nothing is live, and as `disk` and `live` are.
     pub space_amplification: Option<f64>,
-    /// Sizes of live rows: raw bytes of key and value.
-    pub row_bytes: Distribution,
+    /// Sizes of live rows: raw bytes of key and value; absent as `live` is.
+    pub row_bytes: Option<Distribution>,
     /// Sizes of the elements of a list that could be divided; absent for other kinds.
     pub element_bytes: Option<Distribution>,
     /// By level of the LSM tree; empty where the engine does not see levels.
     pub levels: Vec<LevelAnalysis>,
+    /// On-disk bytes by key group; absent but for the depths `manifest` and `index`.
+    pub disk_by_key_group: Option<DiskByKeyGroup>,
     /// By level and compression; empty as `levels` is.
     pub compressions: Vec<CompressionAnalysis>,
     /// By subtask.
     pub subtasks: Vec<SubtaskAnalysis>,
-    /// Keys; for timers the keys that they are set for.
-    pub keys: KeyAnalysis,
-    /// How even it is over key groups and subtasks.
-    pub skew: SkewAnalysis,
+    /// Keys; for timers the keys that they are set for. Absent as `live` is.
+    pub keys: Option<KeyAnalysis>,
+    /// How even it is over key groups and subtasks; absent as `live` is.
+    pub skew: Option<SkewAnalysis>,
     /// Time-to-live.
     pub ttl: TtlAnalysis,
     /// Kryo.
@@ -241,10 +333,12 @@ pub struct StateAnalysis {
 pub struct LevelAnalysis {
     /// The level.
     pub level: u32,
-    /// On-disk bytes.
-    pub disk: DiskBytes,
-    /// What lies in the files.
-    pub physical: PhysicalTally,
+    /// SST files.
+    pub sst: SstFiles,
+    /// On-disk bytes; absent where neither blocks nor their index were seen.
+    pub disk: Option<DiskBytes>,
+    /// What lies in the files; absent as `disk` is.
+    pub physical: Option<Physical>,
     /// Expired entries in it (`--ttl`); absent where no TTL was given.
     pub expired_entries: Option<u64>,
     /// Of these, already expired when the file was written, although a compaction wrote it.
@@ -262,10 +356,13 @@ pub struct CompressionAnalysis {
     pub data_blocks: u64,
     /// Their on-disk bytes.
     pub stored_bytes: u64,
-    /// The same uncompressed.
-    pub uncompressed_bytes: u64,
-    /// Uncompressed bytes for each stored one; absent where there are none.
+    /// The same uncompressed; absent where the blocks were not read.
+    pub uncompressed_bytes: Option<u64>,
+    /// Uncompressed bytes for each stored one; absent where there are none, and as `uncompressed_bytes` is.
     pub ratio: Option<f64>,
+    /// Raw bytes of keys and values for each stored one; absent where there are none. Keys that blocks do not repeat
+    /// are in it, so that it is larger than `ratio`.
+    pub raw_ratio: Option<f64>,
 }
 
 /// The part of a state that lies with one subtask.
@@ -275,14 +372,106 @@ pub struct SubtaskAnalysis {
     pub subtask: u32,
     /// Its key groups (first, last); of several handles, those of all.
     pub key_groups: Option<(u32, u32)>,
-    /// On-disk bytes; absent where the engine does not see them.
+    /// SST files; one that several subtasks name counts for each.
+    pub sst: SstFiles,
+    /// On-disk bytes; absent where neither blocks nor their index were seen.
     pub disk_bytes: Option<u64>,
-    /// Live rows.
-    pub rows: u64,
+    /// Live rows; absent, as all that follows, where not all rows were read.
+    pub rows: Option<u64>,
     /// Live entries.
-    pub entries: u64,
+    pub entries: Option<u64>,
     /// Raw bytes of live rows.
+    pub bytes: Option<u64>,
+}
+
+/// On-disk bytes by key group, where rows were not read.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct DiskByKeyGroup {
+    /// What lies in several key groups, so that the bounds differ: whole files (`file`) or data blocks (`block`).
+    pub precision: &'static str,
+    /// The largest key group relative to the mean over all key groups, by `bytes`: 1 is even.
+    pub max_to_mean: f64,
+    /// Gini coefficient over all key groups, by `bytes`: 0 is even, close to 1 is all in one.
+    pub gini: f64,
+    /// The key groups that hold any, in order.
+    pub key_groups: Vec<KeyGroupDisk>,
+}
+
+/// On-disk bytes of a key group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct KeyGroupDisk {
+    /// The key group.
+    pub key_group: u32,
+    /// On-disk bytes, where what lies in several key groups is divided evenly among them.
     pub bytes: u64,
+    /// What lies in this key group alone.
+    pub at_least: u64,
+    /// With all that lies in several key groups, this one among them.
+    pub at_most: u64,
+}
+
+/// What a sample says. Each estimate comes with an interval in which the true value lies with 95 % confidence.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Estimates {
+    /// Whether it was read whole, so that these are no estimates.
+    pub whole: bool,
+    /// Live and not expired, as a share of on-disk bytes.
+    pub live_share: Estimate,
+    /// Live, but older than the TTL given, as a share of on-disk bytes; absent where none was given.
+    pub expired_share: Option<Estimate>,
+    /// Neither, as a share of on-disk bytes.
+    pub dead_share: Estimate,
+    /// Tombstones of one key, as a share of the entries of all versions.
+    pub tombstone_share: Estimate,
+    /// Entries that a newer version or a tombstone hides, as a share of the entries of all versions.
+    pub hidden_share: Estimate,
+    /// Raw bytes of live rows that pass through Kryo, as a share of those of all live rows; absent where no serializer
+    /// is Kryo's.
+    pub kryo_share: Option<Estimate>,
+    /// Live rows.
+    pub rows: Estimate,
+    /// Live entries.
+    pub entries: Estimate,
+    /// Raw bytes of live rows.
+    pub bytes: Estimate,
+    /// What TTLs would expire, as shares of all entries with a timestamp; absent where entries carry none, and for
+    /// totals.
+    pub ttl_what_if: Option<Vec<TtlEstimate>>,
+    /// Keys that seem to hold more than one percent of the raw live bytes, the largest first; for totals none.
+    pub top_keys: Vec<KeyEstimate>,
+}
+
+/// An estimate with its interval.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub struct Estimate {
+    /// The estimate.
+    pub value: f64,
+    /// The lower end of the interval of 95 %.
+    pub low: f64,
+    /// The upper end.
+    pub high: f64,
+}
+
+/// What a TTL would expire, by a sample.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct TtlEstimate {
+    /// The TTL in milliseconds.
+    pub ttl_ms: u64,
+    /// Entries at least this old, as a share of all entries with a timestamp.
+    pub share: Estimate,
+}
+
+/// A key, by a sample.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct KeyEstimate {
+    /// The key group.
+    pub key_group: u32,
+    /// The serialized key without key group, in hex.
+    pub hex: String,
+    /// The key in readable form, where its serializer is a simple one.
+    pub text: Option<String>,
+    /// Its raw bytes as a share of the live raw bytes of the state.
+    pub share: Estimate,
 }
 
 /// Keys.
@@ -468,10 +657,10 @@ pub struct ExpiredAnalysis {
 pub struct KryoAnalysis {
     /// Where, in the serializer trees of key and state; empty if nowhere.
     pub paths: Vec<KryoUse>,
-    /// Live rows whose key or value passes through Kryo anywhere.
-    pub touched_rows: u64,
-    /// Their raw bytes.
-    pub touched_bytes: u64,
+    /// Live rows whose key or value passes through Kryo anywhere; absent where not all rows were read.
+    pub touched_rows: Option<u64>,
+    /// Their raw bytes; absent as `touched_rows` is.
+    pub touched_bytes: Option<u64>,
     /// Bytes that Kryo itself wrote into keys, where their extent is known.
     pub exact_key_bytes: Option<u64>,
     /// Bytes that Kryo itself wrote into values and keys of maps, where their extent is known.
@@ -548,14 +737,17 @@ pub struct OperatorAnalysis {
     pub key_type: Option<String>,
     /// States that were analyzed.
     pub states: usize,
-    /// On-disk bytes; absent where the engine does not see them.
+    /// SST files.
+    pub sst: SstFiles,
+    /// On-disk bytes; absent where neither blocks nor their index were seen.
     pub disk: Option<DiskBytes>,
-    /// What is live, over all states; `keys` are the distinct ones where `keys` below is there.
-    pub live: LiveFigures,
-    /// Keys over all states but timers; absent where they were not counted together.
+    /// What is live, over all states; `keys` are the distinct ones where `keys` below is there. Absent where not all
+    /// rows were read.
+    pub live: Option<LiveFigures>,
+    /// Keys over all states but timers; absent where they were not counted together, and as `live` is.
     pub keys: Option<KeyAnalysis>,
-    /// How even it is, over all states.
-    pub skew: SkewAnalysis,
+    /// How even it is, over all states; absent as `live` is.
+    pub skew: Option<SkewAnalysis>,
 }
 
 /// A state that cannot be analyzed.

@@ -1,6 +1,7 @@
 //! `statescope analyze`.
 
 mod arguments;
+mod depth;
 mod progress;
 #[cfg(feature = "rocksdb")]
 mod reference;
@@ -15,28 +16,29 @@ use std::time::Instant;
 
 use clap::{Args, ValueEnum};
 
-use self::arguments::{byte_size, ttl_argument};
+use self::arguments::{budget, byte_size, error_share, ttl_argument};
+use self::depth::{Budget, Decided, DepthArgument};
 use self::progress::{Meter, Run};
 use self::save::SaveFile;
 use super::spill::SpillFile;
 use super::{Common, Exit, Failure, Format, Selection, current_dir, exit, output_failure};
 use crate::analyzers::analysis::{
-    Analysis, Context, Engine, Method, ReferenceTime, Settings, Subjects, TtlArgument, VariantCost, Witness,
-    finish,
+    Analysis, AnalysisPartial, Context, Depth, Engine, Method, ReferenceTime, Sampling, Settings, Shallow,
+    Subjects, TtlArgument, VariantCost, Witness, error as estimate_error, finish,
 };
 use crate::analyzers::overview::{self, Overview};
-use crate::model::Details;
+use crate::model::{Details, Finding};
 use crate::readers::discover::MetadataFile;
-use crate::readers::snapshot::{ReadOptions, SnapshotReading, read_snapshot};
-use crate::report;
+use crate::readers::snapshot::{OpenSnapshot, ReadOptions, SnapshotReading, open_snapshot};
 use crate::scan::saved::{Head, Question};
-use crate::scan::{Finished, Input, Scan, ScanOptions, ScanPartial};
-use crate::storage::Storage;
+use crate::scan::{Finished, Input, SampleOptions, Sampler, Scan, ScanOptions, ScanPartial, SelectFn};
+use crate::storage::{SchemeClass, Storage, Stores};
+use crate::{report, scan};
 
 /// Say what is live, dead and expired in a snapshot's RocksDB state, and which keys are large.
 ///
 /// Reads every SST file once, as Flink would after a restore: newest versions, merges applied, deleted entries left
-/// out, clipped to the key groups. State that is not in RocksDB files (heap, canonical savepoints, operator state,
+/// out, clipped to the key groups; --depth reads less, and says less. State that is not in RocksDB files (heap, canonical savepoints, operator state,
 /// changes of a changelog) is listed with its size and not analyzed. How long a TTL is stands in no snapshot: --ttl
 /// says it; without it, ages and a what-if table are shown.
 #[derive(Debug, Args)]
@@ -47,6 +49,18 @@ pub(super) struct Analyze {
     path: String,
     #[command(flatten)]
     selection: Selection,
+    /// How much to read [default: full up to 20 GB of SST files, index above]
+    #[arg(long, value_enum, value_name = "DEPTH")]
+    depth: Option<DepthArgument>,
+    /// What --depth sample may read in all: 2%, 500M, 2G, or 2GB [default: 2%, but at least 16M]
+    #[arg(long, value_name = "SIZE", value_parser = budget, conflicts_with = "error")]
+    budget: Option<Budget>,
+    /// Have --depth sample read until the shares of all on-disk bytes are known this well: 2% is two points up and down
+    #[arg(long, value_name = "SHARE", value_parser = error_share)]
+    error: Option<f64>,
+    /// What the random choices of --depth sample follow from [default: 1]
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
     /// How many keys each list of top keys holds
     #[arg(long, default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(u16).range(..=1000))]
     top: u16,
@@ -98,12 +112,22 @@ enum EngineArgument {
     Rocksdb,
 }
 
+/// What was learned without reading all rows.
+struct Shallowly {
+    analysis: AnalysisPartial,
+    shallow: Shallow,
+    method: Method,
+    settings: Settings,
+    findings: Vec<Finding>,
+}
+
 impl Analyze {
     pub(super) fn run(&self, out: &mut dyn Write) -> Result<Exit, Failure> {
         let here = current_dir()?;
         let location = super::location(&self.path, &here)?;
         // What is typed wrongly is said before anything is read.
         self.check_engine()?;
+        self.check_depth()?;
         let reading = &self.common.reading;
         let (rules, uids) = (reading.rules(&here)?, self.selection.uids()?);
         let at_ms = self.at.as_deref().map(super::time).transpose()?;
@@ -111,25 +135,45 @@ impl Analyze {
         let storage = reading.stores()?;
         let (file, newest) = super::snapshot(&storage, &self.path, &location, reading.in_flight())?;
         let options =
-            ReadOptions { relocate: rules.clone(), in_flight: reading.in_flight(), properties: true };
-        let SnapshotReading { snapshot, details, findings, places, tables } =
-            read_snapshot(&storage, &file, &options).map_err(|error| super::no_snapshot(&file, &error))?;
-        let context = super::context(&file, places, self.selection.filter(), uids, false);
-        let findings = findings.into_iter().chain(newest).collect();
-        let overview = overview::overview(snapshot.clone(), details.clone(), findings, context);
-        self.check(&overview)?;
-
-        let mut settings = self.settings(&file, &details, at_ms);
+            ReadOptions { relocate: rules.clone(), in_flight: reading.in_flight(), properties: false };
+        let mut open =
+            open_snapshot(&storage, &file, &options).map_err(|error| super::no_snapshot(&file, &error))?;
+        let overview = |open: &OpenSnapshot<'_>| {
+            let context = super::context(&file, open.places(), self.selection.filter(), uids.clone(), false);
+            let findings = open.findings.iter().cloned().chain(newest.clone()).collect();
+            overview::overview(open.snapshot.clone(), open.details.clone(), findings, context)
+        };
+        let before = overview(&open);
+        self.check(&before)?;
+        let selected: HashSet<(String, String)> =
+            before.states.iter().map(|s| (s.operator_id.clone(), s.name.clone())).collect();
+        let ids: Vec<String> =
+            open.snapshot.operators.iter().map(|operator| operator.id.to_string()).collect();
+        let select = |operator: usize, state: &str| {
+            ids.get(operator).is_some_and(|id| selected.contains(&(id.clone(), state.to_owned())))
+        };
+        let decided = self.decide(&open.details, &select)?;
+        let subjects = Subjects::new(&open.snapshot, &open.details);
+        let run = Run::begin();
+        if decided.depth != Depth::Full {
+            let settings = self.settings(&file, None, at_ms);
+            let shallow = self.shallow(&mut open, &storage, &select, &decided, settings, &run)?;
+            run.end();
+            let mut overview = before;
+            overview.places = open.places();
+            let Shallowly { analysis, shallow, method, settings, findings } = shallow;
+            let context = Context { overview, subjects, method, settings, shallow, findings };
+            return self.report(out, &finish(analysis, context), &[]);
+        }
+        open.read_tails();
+        let overview = overview(&open);
+        let SnapshotReading { snapshot, details, tables, .. } = open.into_reading();
+        let mut settings = self.settings(&file, newest_sst_seconds(&details), at_ms);
         if let Some(saved) = save.as_ref().and_then(SaveFile::reference_time)
             && settings.reference_time.witness == Witness::Clock
         {
             settings.reference_time = saved;
         }
-        let selected: HashSet<_> = overview.states.iter().map(|s| (&*s.operator_id, &*s.name)).collect();
-        let ids: Vec<String> = snapshot.operators.iter().map(|operator| operator.id.to_string()).collect();
-        let select = |operator: usize, state: &str| {
-            ids.get(operator).is_some_and(|id| selected.contains(&(&**id, state)))
-        };
         let input = Input { snapshot: &snapshot, details: &details, tables: &tables, settings: &settings };
         let scan = Scan::plan(input, &select);
         let question = Question::new(&settings, &overview.filter, !self.no_checksums);
@@ -138,7 +182,6 @@ impl Analyze {
             Some(save) => save.begin(&head).map(|(save, partial)| (Some(save), partial))?,
             None => (None, ScanPartial::default()),
         };
-        let run = Run::begin();
         let mut finished = match self.engine {
             EngineArgument::Native => {
                 partial = self.read(&scan, &storage, &run, save.as_ref(), &head, partial)?;
@@ -163,9 +206,10 @@ impl Analyze {
         run.end();
         let context = Context {
             overview,
-            subjects: Subjects::new(&snapshot, &details),
-            method: self.method(),
+            subjects,
+            method: self.method(&decided, 0, None),
             settings: settings.clone(),
+            shallow: Shallow::default(),
             findings: finished.findings,
         };
         let analysis = finish(finished.analysis, context);
@@ -173,6 +217,108 @@ impl Analyze {
             save.complete(&head, &partial, &analysis)?;
         }
         self.report(out, &analysis, &costs)
+    }
+
+    /// What is known without reading all rows.
+    fn shallow(
+        &self,
+        open: &mut OpenSnapshot<'_>,
+        storage: &Stores,
+        select: SelectFn<'_>,
+        decided: &Decided,
+        settings: Settings,
+        run: &Run,
+    ) -> Result<Shallowly, Failure> {
+        match decided.depth {
+            Depth::Manifest | Depth::Full => {
+                let disk_groups = scan::file_groups(&open.details, select);
+                Ok(Shallowly {
+                    analysis: AnalysisPartial::default(),
+                    shallow: Shallow { disk_groups, ..Shallow::default() },
+                    method: self.method(decided, decided.sst_bytes, None),
+                    settings,
+                    findings: Vec::new(),
+                })
+            }
+            Depth::Index => {
+                let meter = Meter::begin(run, scan::index_bytes(&open.details, select), 0);
+                let found = scan::survey(open, select, !self.no_checksums, self.memory, run.progress());
+                meter.end();
+                let found = found.ok_or_else(|| Failure::failed("interrupted"))?;
+                let not_read = decided.sst_bytes.saturating_sub(found.read_bytes);
+                Ok(Shallowly {
+                    analysis: found.analysis,
+                    shallow: Shallow { disk_groups: found.groups, ..Shallow::default() },
+                    method: self.method(decided, not_read, None),
+                    settings,
+                    findings: found.findings,
+                })
+            }
+            Depth::Sample => self.sample(open, storage, select, decided, settings, run),
+        }
+    }
+
+    /// Reads a sample: once, or until the error is as small as was asked for.
+    fn sample(
+        &self,
+        open: &mut OpenSnapshot<'_>,
+        storage: &Stores,
+        select: SelectFn<'_>,
+        decided: &Decided,
+        settings: Settings,
+        run: &Run,
+    ) -> Result<Shallowly, Failure> {
+        // The small files of the snapshot are part of what is read.
+        let small = storage.meter().counts().bytes;
+        let mut allowed = decided.sample;
+        if self.budget.is_some() && small >= allowed {
+            return Err(Failure::usage(format!(
+                "--budget allows {allowed} bytes, and the small files of this snapshot have {small}: allow more, or \
+                 take --depth manifest, which reads no more than these"
+            )));
+        }
+        let seed = self.seed.unwrap_or(1);
+        let local = open.opener.directory().class() == SchemeClass::Local;
+        let readers = if local { self.threads() } else { usize::from(self.common.reading.in_flight) };
+        let mut sampler = Sampler::new(open, storage, select);
+        let newest = sampler.newest_seconds();
+        let settings = match newest.filter(|_| settings.reference_time.witness != Witness::Given) {
+            Some(newest) => {
+                let reference =
+                    ReferenceTime::choose(None, Some(newest), None, settings.reference_time.at_ms);
+                Settings { reference_time: reference, ..settings }
+            }
+            None => settings,
+        };
+        let meter = Meter::begin(run, allowed, 0);
+        let sampled = loop {
+            let budget = if self.budget.is_some() { allowed.saturating_sub(small) } else { allowed };
+            let options = SampleOptions { seed, budget, checksums: !self.no_checksums, readers };
+            let sampled = sampler.sample(&settings, &options, run.progress());
+            let sampled = sampled.ok_or_else(|| Failure::failed("interrupted"))?;
+            let error = estimate_error(&sampled.samples.values().collect::<Vec<_>>());
+            let Some(wanted) = self.error.filter(|wanted| error > *wanted) else { break sampled };
+            if allowed >= decided.sst_bytes.saturating_mul(2) {
+                break sampled;
+            }
+            allowed = more(allowed, error / wanted);
+        };
+        meter.end();
+        let sampling = Sampling {
+            seed,
+            budget_bytes: allowed,
+            read_bytes: sampled.read_bytes,
+            ranges: sampled.ranges,
+            whole_states: sampled.whole_states,
+        };
+        let not_read = decided.sst_bytes.saturating_sub(sampled.read_bytes);
+        Ok(Shallowly {
+            analysis: AnalysisPartial::default(),
+            shallow: Shallow { samples: sampled.samples, ..Shallow::default() },
+            method: self.method(decided, not_read, Some(sampling)),
+            settings,
+            findings: sampled.findings,
+        })
     }
 
     /// What the engine of reference does not do.
@@ -226,8 +372,7 @@ impl Analyze {
         Ok(())
     }
 
-    fn settings(&self, file: &MetadataFile, details: &Details, at_ms: Option<i64>) -> Settings {
-        let newest = newest_sst_seconds(details);
+    fn settings(&self, file: &MetadataFile, newest: Option<u64>, at_ms: Option<i64>) -> Settings {
         let reference = ReferenceTime::choose(at_ms, newest, file.modified_ms, super::clock_ms());
         // A quarter of the memory, over all threads.
         let timers = self.memory / 4 / self.threads() as u64;
@@ -245,12 +390,22 @@ impl Analyze {
         self.threads.map_or_else(cores, usize::from)
     }
 
-    fn method(&self) -> Method {
+    fn method(&self, decided: &Decided, not_read_bytes: u64, sampling: Option<Sampling>) -> Method {
         let engine = match self.engine {
             EngineArgument::Native => Engine::Native,
             EngineArgument::Rocksdb => Engine::Rocksdb,
         };
-        Method { depth: "full", engine, checksums: !self.no_checksums, top: usize::from(self.top) }
+        Method {
+            depth: decided.depth,
+            depth_reason: decided.reason,
+            sst_bytes: decided.sst_bytes,
+            not_read_bytes,
+            more: decided.more(),
+            sampling,
+            engine,
+            checksums: !self.no_checksums,
+            top: usize::from(self.top),
+        }
     }
 
     /// Reads all splits but those of which `partial` has what an earlier run read.
@@ -327,6 +482,14 @@ impl Analyze {
         .map_err(output_failure)?;
         Ok(exit(&analysis.findings))
     }
+}
+
+/// A budget that makes an error smaller by some factor: errors shrink with the root of what is read.
+fn more(budget: u64, factor: f64) -> u64 {
+    const STEPS: f64 = 16.0;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a number from 1 to 16")]
+    let times = (factor * factor * 1.2).clamp(1.5, STEPS).ceil() as u64;
+    budget.saturating_mul(times)
 }
 
 /// Ends a run that was interrupted: keeps what was read, if that was asked for.

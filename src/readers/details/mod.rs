@@ -24,22 +24,18 @@ use crate::model::{
 pub(super) use database::{manifest_part, some_of, tables};
 pub(super) use plan::META_LIMIT;
 use plan::{Job, Plan};
-use tails::read_tails;
-pub(super) use tails::sst_size_differs;
+pub(crate) use tails::{TableEnd, WantedEnd, read_ends};
+pub(super) use tails::{read_tails, sst_size_differs};
 
-/// Reads the details of a snapshot.
-pub fn read_details(opener: &mut Opener<'_>, snapshot: &Snapshot, properties: bool) -> Details {
+/// Reads the details of a snapshot, but no tails of tables. Their boundaries are kept if they are asked for.
+pub fn read_details(opener: &mut Opener<'_>, snapshot: &Snapshot, bounds: bool) -> Details {
     let mut plan = Plan::default();
     for (index, operator) in snapshot.operators.iter().enumerate() {
         plan.operator(snapshot, index, operator);
     }
     let parts = opener.read(snapshot, &plan.wanted);
     let parts = Parts { parts, names: plan.names };
-    let mut details = decode(snapshot, plan.jobs, &parts, properties);
-    if properties {
-        read_tails(opener, snapshot, &mut details);
-    }
-    details
+    decode(snapshot, plan.jobs, &parts, bounds)
 }
 
 /// An operator in words.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use statescope_formats::rocksdb::tail::{RECOMMENDED_TAIL_LEN, TableTail, TailStep};
 
 use super::super::opener::{Opener, Part, Wanted};
@@ -13,57 +14,101 @@ use crate::storage::Span;
 /// How many SST tails are held in memory at once.
 const TAILS_AT_ONCE: usize = 4096;
 
-/// Reads the tail of every table: one request each, and a second one where the first was too short.
-pub(super) fn read_tails(opener: &mut Opener<'_>, snapshot: &Snapshot, details: &mut Details) {
+/// A table of which the end is wanted.
+#[derive(Debug, Clone)]
+pub(crate) struct WantedEnd {
+    pub(crate) file: FileId,
+    /// Who it belongs to, in words.
+    pub(crate) owner: String,
+    /// Its size, as MANIFEST says.
+    pub(crate) size: u64,
+    /// How many bytes of its end are read at first.
+    pub(crate) length: u64,
+}
+
+/// The end of a table.
+#[derive(Debug)]
+pub(crate) struct TableEnd {
+    pub(crate) tail: Box<TableTail>,
+    /// The bytes that were read for it.
+    pub(crate) bytes: Bytes,
+    /// Where in the file they begin.
+    pub(crate) offset: u64,
+    /// How many bytes were read in all.
+    pub(crate) read: u64,
+}
+
+/// Reads ends of tables: one request each, and a second one where the first was too short. What cannot be read is a
+/// finding.
+pub(crate) fn read_ends(
+    opener: &mut Opener<'_>,
+    snapshot: &Snapshot,
+    wanted: &[WantedEnd],
+    findings: &mut Vec<Finding>,
+) -> Vec<Option<TableEnd>> {
+    let mut ends: Vec<Option<TableEnd>> = Vec::new();
+    ends.resize_with(wanted.len(), || None);
+    let mut round: Vec<(usize, Span, u64)> =
+        wanted.iter().enumerate().map(|(at, want)| (at, Span::Suffix(want.length), 0)).collect();
+    // Each round asks for more of those files whose end was not enough; the decoder bounds it.
+    while !round.is_empty() {
+        let parts = round
+            .iter()
+            .filter_map(|(at, span, _)| Some(Wanted { file: wanted.get(*at)?.file, span: span.clone() }));
+        let parts = opener.read(snapshot, &parts.collect::<Vec<_>>());
+        let mut next = Vec::new();
+        for ((at, _, before), part) in round.into_iter().zip(parts) {
+            let Some(WantedEnd { owner, size, .. }) = wanted.get(at) else { continue };
+            match part {
+                Ok(part) => match tail(&part, owner, *size, findings) {
+                    Some(TailStep::Done(tail)) => {
+                        let read = before + part.bytes.len() as u64;
+                        let end = TableEnd { tail, bytes: part.bytes, offset: part.offset, read };
+                        if let Some(slot) = ends.get_mut(at) {
+                            *slot = Some(end);
+                        }
+                    }
+                    Some(TailStep::NeedBytes { from_offset }) => {
+                        let read = before + part.bytes.len() as u64;
+                        next.push((at, Span::Range(from_offset..part.size), read));
+                    }
+                    None => {}
+                },
+                Err(error) => findings.push(error.finding("an SST file").of(owner.as_str())),
+            }
+        }
+        round = next;
+    }
+    ends
+}
+
+/// Reads the tail of every table.
+pub(in crate::readers) fn read_tails(opener: &mut Opener<'_>, snapshot: &Snapshot, details: &mut Details) {
     // A table that several handles name is read once.
-    let mut owners: BTreeMap<FileId, (String, u64)> = BTreeMap::new();
+    let mut wanted: BTreeMap<FileId, WantedEnd> = BTreeMap::new();
     for keyed in &details.keyed {
         let Some(operator) = snapshot.operators.get(keyed.operator) else { continue };
         for table in keyed.database.iter().flat_map(|d| &d.tables) {
             if let Some(file) = table.file {
-                owners.entry(file).or_insert_with(|| (owner(operator, keyed.subtask), table.size));
+                wanted.entry(file).or_insert_with(|| WantedEnd {
+                    file,
+                    owner: owner(operator, keyed.subtask),
+                    size: table.size,
+                    length: RECOMMENDED_TAIL_LEN as u64,
+                });
             }
         }
     }
-    let owners: Vec<_> = owners.into_iter().collect();
+    let wanted: Vec<_> = wanted.into_values().collect();
     let mut tails: HashMap<FileId, Arc<TableTail>> = HashMap::new();
-    for chunk in owners.chunks(TAILS_AT_ONCE) {
-        let mut round: Vec<(FileId, Span)> =
-            chunk.iter().map(|(file, _)| (*file, Span::Suffix(RECOMMENDED_TAIL_LEN as u64))).collect();
-        // Each round asks for more of those files whose tail was not enough; the decoder bounds it.
-        while !round.is_empty() {
-            let wanted: Vec<_> =
-                round.iter().map(|(file, span)| Wanted { file: *file, span: span.clone() }).collect();
-            let mut next = Vec::new();
-            for ((file, _), part) in round.into_iter().zip(opener.read(snapshot, &wanted)) {
-                let (owner, size) = owner_of(chunk, file);
-                match part {
-                    Ok(part) => match tail(&part, owner, size, &mut details.findings) {
-                        Some(TailStep::Done(tail)) => {
-                            tails.insert(file, Arc::from(tail));
-                        }
-                        Some(TailStep::NeedBytes { from_offset }) => {
-                            next.push((file, Span::Range(from_offset..part.size)));
-                        }
-                        None => {}
-                    },
-                    Err(error) => details.findings.push(error.finding("an SST file").of(owner)),
-                }
-            }
-            round = next;
-        }
+    for chunk in wanted.chunks(TAILS_AT_ONCE) {
+        let ends = read_ends(opener, snapshot, chunk, &mut details.findings);
+        let read = chunk.iter().zip(ends).filter_map(|(want, end)| Some((want.file, Arc::from(end?.tail))));
+        tails.extend(read);
     }
     for table in details.keyed.iter_mut().filter_map(|k| k.database.as_mut()).flat_map(|d| &mut d.tables) {
         table.tail = table.file.and_then(|file| tails.get(&file)).map(Arc::clone);
     }
-}
-
-fn owner_of(chunk: &[(FileId, (String, u64))], file: FileId) -> (&str, u64) {
-    chunk
-        .binary_search_by_key(&file, |(file, _)| *file)
-        .ok()
-        .and_then(|at| chunk.get(at))
-        .map_or(("", 0), |(_, (owner, size))| (owner, *size))
 }
 
 fn tail(part: &Part, owner: &str, size: u64, findings: &mut Vec<Finding>) -> Option<TailStep> {

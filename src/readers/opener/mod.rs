@@ -174,6 +174,12 @@ impl<'s> Opener<'s> {
         &self.directory
     }
 
+    /// Where a table is, if a part of it was read.
+    #[must_use]
+    pub fn table(&self, file: FileId) -> Option<&Source> {
+        self.tables.get(&file)
+    }
+
     /// Where the tables are of which a part was read.
     #[must_use]
     pub fn into_tables(self) -> HashMap<FileId, Source> {

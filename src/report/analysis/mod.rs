@@ -2,6 +2,7 @@
 
 mod operators;
 mod parts;
+mod shallow;
 mod states;
 
 use std::io::{self, Write};
@@ -26,11 +27,20 @@ const NARROW: u16 = 110;
 /// # Errors
 /// The output cannot be written.
 pub fn write(out: &mut dyn Write, analysis: &Analysis, layout: Layout) -> io::Result<()> {
-    head(out, analysis)?;
-    states(out, analysis, layout)?;
+    head(out, analysis, layout)?;
+    if analysis.totals.live.is_some() || analysis.states.is_empty() {
+        states(out, analysis, layout)?;
+    } else {
+        shallow::states(out, analysis, layout)?;
+    }
     worst_findings(out, analysis, layout)?;
     legend(out, analysis, layout)?;
-    for state in analysis.states.iter().filter(|s| holds_any(s.disk, &s.live)).take(layout.rows) {
+    for state in analysis
+        .states
+        .iter()
+        .filter(|s| s.sst.files > 0 || holds_any(s.disk, s.live.as_ref()))
+        .take(layout.rows)
+    {
         states::write(out, state, layout)?;
     }
     operators::write(out, analysis, layout)?;
@@ -62,26 +72,27 @@ pub fn write_costs(out: &mut dyn Write, costs: &[VariantCost], layout: Layout) -
 }
 
 /// Whether there is anything to tell in detail.
-fn holds_any(disk: Option<DiskBytes>, live: &LiveFigures) -> bool {
-    disk.map_or(live.rows > 0, |disk| disk.bytes > 0)
+fn holds_any(disk: Option<DiskBytes>, live: Option<&LiveFigures>) -> bool {
+    disk.map_or(live.is_some_and(|live| live.rows > 0), |disk| disk.bytes > 0)
 }
 
 fn width(layout: Layout) -> usize {
     usize::from(layout.width.unwrap_or(WIDTH))
 }
 
-fn head(out: &mut dyn Write, analysis: &Analysis) -> io::Result<()> {
+fn head(out: &mut dyn Write, analysis: &Analysis, layout: Layout) -> io::Result<()> {
     let (s, t) = (&analysis.snapshot, &analysis.totals);
     let kind = if s.kind == "unknown" { "snapshot" } else { s.kind };
     let about = if s.backends.is_empty() { String::new() } else { format!(" ({})", s.backends.join(", ")) };
     let filtered =
         if analysis.filter.operator.is_some() || analysis.filter.state.is_some() { " selected" } else { "" };
     let read = match (&t.disk, &t.physical) {
-        (Some(disk), Some(physical)) => {
+        (Some(disk), Some(physical)) if t.live.is_some() => {
             let files = counted(physical.files, "SST file", "SST files");
             format!("{} on disk in {files}, read once", bytes(disk.bytes))
         }
-        _ => "by RocksDB's iterators, which see what is live and nothing else".to_owned(),
+        _ if t.live.is_some() => "by RocksDB's iterators, which see what is live and nothing else".to_owned(),
+        _ => shallow::read(analysis),
     };
     writeln!(
         out,
@@ -91,21 +102,28 @@ fn head(out: &mut dyn Write, analysis: &Analysis) -> io::Result<()> {
         if t.states == 1 { "state" } else { "states" },
     )?;
     writeln!(out, "  {}", one_line(&s.location))?;
-    if let Some(disk) = t.disk.filter(|disk| disk.bytes > 0) {
-        let expired = analysis.states.iter().any(|state| state.ttl.expired.is_some());
-        writeln!(out, "  on disk: {}", shares(&disk, expired))?;
+    shallow::depth(out, &analysis.method, width(layout))?;
+    let expired = analysis.states.iter().any(|state| state.ttl.expired.is_some());
+    match &t.disk {
+        Some(disk) if disk.bytes > 0 && disk.live_bytes.is_some() => {
+            writeln!(out, "  on disk: {}", shares("", disk, expired))?;
+        }
+        _ => {}
     }
-    if holds_any(t.disk, &t.live) {
+    if let Some(estimates) = &t.estimates {
+        shallow::estimates(out, estimates, width(layout))?;
+    }
+    if let Some(live) = t.live.as_ref().filter(|live| holds_any(t.disk, Some(live))) {
         let files = t.physical.map_or_else(String::new, |physical| {
-            let entries = counted(physical.entries(), "entry", "entries");
+            let entries = counted(physical.entries, "entry", "entries");
             format!("; in the files: {} of all versions in {entries}", bytes(physical.raw_bytes()))
         });
         writeln!(
             out,
             "  live: {} in {}, {}{files}",
-            bytes(t.live.bytes),
-            counted(t.live.rows, "row", "rows"),
-            entries(t.live.entries, t.live.entries_at_least),
+            bytes(live.bytes),
+            counted(live.rows, "row", "rows"),
+            entries(live.entries, live.entries_at_least),
         )?;
     }
     let (reference, witness) =
@@ -118,7 +136,9 @@ fn head(out: &mut dyn Write, analysis: &Analysis) -> io::Result<()> {
                 "  TTL: {covered} of user state on disk has one; ages are against {reference} ({witness})"
             )?;
         }
-        (None, _) if t.live.rows > 0 => writeln!(out, "  ages are against {reference} ({witness})")?,
+        (None, _) if t.live.is_some_and(|live| live.rows > 0) => {
+            writeln!(out, "  ages are against {reference} ({witness})")?
+        }
         _ => {}
     }
     missing(out, "  ", &t.missing)?;
@@ -133,15 +153,18 @@ fn head(out: &mut dyn Write, analysis: &Analysis) -> io::Result<()> {
     Ok(())
 }
 
-/// What on-disk bytes are spent on.
-fn shares(disk: &DiskBytes, expired: bool) -> String {
-    let part = |name: &str, n: u64, share: f64| format!("{name} {} ({})", percent(share), bytes(n));
-    let mut parts = vec![part("live", disk.live_bytes, disk.live_share)];
-    if expired {
-        parts.push(part("expired", disk.expired_bytes, disk.expired_share));
-    }
-    parts.push(part("dead", disk.dead_bytes, disk.dead_share));
-    parts.join(" · ")
+/// What on-disk bytes are spent on, behind some text; nothing where that is not known.
+fn shares(before: &str, disk: &DiskBytes, expired: bool) -> String {
+    let part = |name: &str, n: Option<u64>, share: Option<f64>| {
+        Some(format!("{name} {} ({})", percent(share?), bytes(n?)))
+    };
+    let parts = [
+        part("live", disk.live_bytes, disk.live_share),
+        part("expired", disk.expired_bytes, disk.expired_share).filter(|_| expired),
+        part("dead", disk.dead_bytes, disk.dead_share),
+    ];
+    let parts: Vec<_> = parts.into_iter().flatten().collect();
+    if parts.is_empty() { String::new() } else { format!("{before}{}", parts.join(" · ")) }
 }
 
 fn entries(entries: u64, at_least: bool) -> String {
@@ -199,9 +222,8 @@ fn states(out: &mut dyn Write, analysis: &Analysis, layout: Layout) -> io::Resul
     ];
     let shown: Vec<_> = columns.iter().filter(|column| column.2).map(|c| (c.0, c.1)).collect();
     let rows = analysis.states.iter().map(|state| {
-        let (d, l) = (state.disk.unwrap_or_default(), &state.live);
-        let any = d.bytes > 0;
-        let of = |share| if any { percent(share) } else { "–".to_owned() };
+        let (d, l) = (state.disk.unwrap_or_default(), state.live.unwrap_or_default());
+        let of = |share: Option<f64>| share.filter(|_| d.bytes > 0).map_or_else(|| "–".to_owned(), percent);
         let cells = [
             cut(&state.name, 24),
             cut(&state.operator, 14),
@@ -224,7 +246,7 @@ fn states(out: &mut dyn Write, analysis: &Analysis, layout: Layout) -> io::Resul
 /// The share of a state that is expired: not known without a TTL, and not asked where nothing can expire.
 fn expired(state: &StateAnalysis, disk: &DiskBytes) -> String {
     match (&state.ttl.expired, state.ttl.covered) {
-        (Some(_), _) => percent(disk.expired_share),
+        (Some(_), _) => disk.expired_share.map_or_else(String::new, percent),
         (None, Some(true)) => "?".to_owned(),
         (None, _) => "–".to_owned(),
     }
@@ -280,6 +302,9 @@ fn legend(out: &mut dyn Write, analysis: &Analysis, layout: Layout) -> io::Resul
     }
     writeln!(out)?;
     let width = width(layout);
+    if analysis.totals.live.is_none() {
+        return shallow::legend(out, analysis, width);
+    }
     let text = "live = what Flink would see after a restore; dead = tombstones, shadowed versions, what lies outside of \
                 the key groups; row = what a scan of RocksDB yields; entry = a value, list element, map entry or timer; \
                 key = of keyBy. LIVE, DEAD and EXPIRED are shares of ON DISK: compressed bytes, those of all versions.";

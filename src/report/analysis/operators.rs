@@ -11,7 +11,7 @@ pub(super) fn write(out: &mut dyn Write, analysis: &Analysis, layout: Layout) ->
     let large = analysis
         .operators
         .iter()
-        .filter(|operator| operator.states > 1 && super::holds_any(operator.disk, &operator.live));
+        .filter(|operator| operator.states > 1 && super::holds_any(operator.disk, operator.live.as_ref()));
     for operator in large.take(layout.rows) {
         self::operator(out, operator, expired, layout)?;
     }
@@ -34,11 +34,14 @@ fn operator(
         one_line(operator.key_type.as_deref().unwrap_or("not known"))
     )?;
     if let Some(disk) = &operator.disk {
-        writeln!(out, "  on disk {}: {}", bytes(disk.bytes), shares(disk, expired))?;
+        writeln!(out, "  on disk {}{}", bytes(disk.bytes), shares(": ", disk, expired))?;
     }
-    let live = &operator.live;
-    writeln!(out, "  live: {} in {}", bytes(live.bytes), entries(live.entries, live.entries_at_least))?;
-    parts::skew(out, &operator.skew, super::width(layout))?;
+    if let Some(live) = &operator.live {
+        writeln!(out, "  live: {} in {}", bytes(live.bytes), entries(live.entries, live.entries_at_least))?;
+    }
+    if let Some(skew) = &operator.skew {
+        parts::skew(out, skew, super::width(layout))?;
+    }
     match &operator.keys {
         Some(keys) => parts::keys(out, keys, layout),
         None => Ok(()),

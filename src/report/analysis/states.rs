@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use super::parts::{self, spread};
+use super::shallow;
 use super::{
     Layout, bytes, count, counted, entries, missing, one_line, percent, share, shares, table, time, width,
     wrapped,
@@ -34,8 +35,18 @@ pub(super) fn write(out: &mut dyn Write, state: &StateAnalysis, layout: Layout) 
         });
         wrapped(out, "  ", &format!("{what}: {rows}: {}{example}", not.reason), width(layout))?;
     }
-    parts::skew(out, &state.skew, width(layout))?;
-    parts::keys(out, &state.keys, layout)?;
+    if let Some(skew) = &state.skew {
+        parts::skew(out, skew, width(layout))?;
+    }
+    if let Some(groups) = &state.disk_by_key_group {
+        shallow::key_groups(out, groups, width(layout))?;
+    }
+    if let Some(keys) = &state.keys {
+        parts::keys(out, keys, layout)?;
+    }
+    if let Some(estimates) = &state.estimates {
+        shallow::top_keys(out, estimates, layout)?;
+    }
     match &state.compression_what_if {
         Some(what_if) => compression_what_if(out, what_if, layout),
         None => Ok(()),
@@ -43,26 +54,39 @@ pub(super) fn write(out: &mut dyn Write, state: &StateAnalysis, layout: Layout) 
 }
 
 fn sizes(out: &mut dyn Write, state: &StateAnalysis, width: usize) -> io::Result<()> {
-    let l = &state.live;
-    if let (Some(disk), Some(physical)) = (&state.disk, &state.physical) {
-        writeln!(
+    match (&state.disk, &state.physical) {
+        (Some(disk), Some(physical)) => writeln!(
             out,
-            "  on disk {} in {}: {}",
+            "  on disk {} in {}{}",
             bytes(disk.bytes),
             counted(physical.files, "file", "files"),
-            shares(disk, state.ttl.expired.is_some())
+            shares(": ", disk, state.ttl.expired.is_some())
+        )?,
+        _ if state.sst.files > 0 => {
+            writeln!(
+                out,
+                "  {} of {}",
+                counted(state.sst.files, "SST file", "SST files"),
+                bytes(state.sst.bytes)
+            )?;
+        }
+        _ => {}
+    }
+    if let Some(estimates) = &state.estimates {
+        shallow::estimates(out, estimates, width)?;
+    }
+    if let Some(l) = &state.live {
+        writeln!(
+            out,
+            "  live: {} in {}, {}: {} of keys, {} of values",
+            bytes(l.bytes),
+            counted(l.rows, "row", "rows"),
+            entries(l.entries, l.entries_at_least),
+            bytes(l.key_bytes),
+            bytes(l.value_bytes)
         )?;
     }
-    writeln!(
-        out,
-        "  live: {} in {}, {}: {} of keys, {} of values",
-        bytes(l.bytes),
-        counted(l.rows, "row", "rows"),
-        entries(l.entries, l.entries_at_least),
-        bytes(l.key_bytes),
-        bytes(l.value_bytes)
-    )?;
-    if let Some(rows) = spread(&state.row_bytes, bytes) {
+    if let Some(rows) = state.row_bytes.as_ref().and_then(|rows| spread(rows, bytes)) {
         writeln!(out, "    rows of {rows}")?;
     }
     if let Some(elements) = state.element_bytes.as_ref().and_then(|elements| spread(elements, bytes)) {
@@ -76,18 +100,18 @@ fn sizes(out: &mut dyn Write, state: &StateAnalysis, width: usize) -> io::Result
         let parts = parts.iter().filter(|(n, _)| *n > 0);
         parts.map(|(n, what)| format!("{what} {}", count(*n))).collect::<Vec<_>>().join(" · ")
     };
-    let deletes = p.deletes.saturating_add(p.single_deletes);
     let all = list(&[
-        (p.puts, "puts"),
+        (if p.puts.is_none() { p.entries } else { 0 }, "entries"),
+        (p.puts.unwrap_or(0), "puts"),
         (p.merges, "merge operands"),
-        (deletes, "tombstones"),
+        (p.tombstones, "tombstones"),
         (p.range_deletes, "range tombstones"),
-        (p.others, "of other types"),
+        (p.others.unwrap_or(0), "of other types"),
     ]);
     let dead = list(&[
-        (p.shadowed, "shadowed by newer versions"),
-        (p.deleted, "hidden by tombstones"),
-        (p.clipped, "outside of the key groups"),
+        (p.shadowed.unwrap_or(0), "shadowed by newer versions"),
+        (p.deleted.unwrap_or(0), "hidden by tombstones"),
+        (p.clipped.unwrap_or(0), "outside of the key groups"),
     ]);
     if !all.is_empty() {
         let dead = if dead.is_empty() { String::new() } else { format!("; {dead}") };
@@ -101,44 +125,51 @@ fn levels(out: &mut dyn Write, state: &StateAnalysis, layout: Layout) -> io::Res
         return Ok(());
     }
     let expired = state.levels.iter().any(|level| level.expired_entries.is_some());
-    let mut columns = vec![
-        ("level", false),
-        ("files", true),
-        ("on disk", true),
-        ("live", true),
-        ("dead", true),
-        ("entries", true),
-        ("tombstones", true),
-        ("shadowed", true),
+    let rows_read = state.live.is_some();
+    let columns = [
+        ("level", false, true),
+        ("files", true, true),
+        ("on disk", true, true),
+        ("live", true, rows_read),
+        ("dead", true, rows_read),
+        ("entries", true, state.physical.is_some()),
+        ("tombstones", true, state.physical.is_some()),
+        ("shadowed", true, rows_read),
+        ("expired", true, expired),
+        ("expired entries", true, expired),
+        ("when written", true, expired),
     ];
-    if expired {
-        columns.extend([("expired", true), ("expired entries", true), ("when written", true)]);
-    }
+    let shown: Vec<_> = columns.iter().filter(|column| column.2).map(|c| (c.0, c.1)).collect();
     let rows = state.levels.iter().map(|level| {
-        let p = &level.physical;
-        let mut row = vec![
+        let disk = level.disk.unwrap_or_default();
+        let physical = level.physical.unwrap_or_default();
+        let part = |share: Option<f64>| share.map_or_else(String::new, percent);
+        let number = |n: Option<u64>| n.map_or_else(String::new, count);
+        let cells = [
             format!("L{}", level.level),
-            count(p.files),
-            bytes(level.disk.bytes),
-            percent(level.disk.live_share),
-            percent(level.disk.dead_share),
-            count(p.entries()),
-            count(p.deletes.saturating_add(p.single_deletes).saturating_add(p.range_deletes)),
-            count(p.shadowed),
+            count(level.sst.files.max(physical.files)),
+            bytes(level.disk.map_or(level.sst.bytes, |disk| disk.bytes)),
+            part(disk.live_share),
+            part(disk.dead_share),
+            count(physical.entries),
+            count(physical.tombstones.saturating_add(physical.range_deletes)),
+            number(physical.shadowed),
+            part(disk.expired_share),
+            number(level.expired_entries),
+            number(level.expired_when_written),
         ];
-        if expired {
-            row.push(percent(level.disk.expired_share));
-            row.push(level.expired_entries.map_or_else(String::new, count));
-            row.push(level.expired_when_written.map_or_else(String::new, count));
-        }
-        row
+        cells.into_iter().zip(&columns).filter(|(_, column)| column.2).map(|(cell, _)| cell).collect()
     });
-    table::write(out, layout, &columns, rows)
+    table::write(out, layout, &shown, rows)
 }
 
 fn compression(out: &mut dyn Write, state: &StateAnalysis, width: usize) -> io::Result<()> {
     let parts = state.compressions.iter().filter(|c| c.data_blocks > 0).map(|c| {
-        let ratio = c.ratio.map_or_else(String::new, |ratio| format!(" {ratio:.2} ×"));
+        let ratio = match (c.ratio, c.raw_ratio) {
+            (Some(ratio), _) => format!(" {ratio:.2} ×"),
+            (None, Some(ratio)) => format!(" raw {ratio:.2} ×"),
+            (None, None) => String::new(),
+        };
         format!("L{} {}{ratio} in {}", c.level, c.compression, counted(c.data_blocks, "block", "blocks"))
     });
     let parts: Vec<_> = parts.collect();
@@ -205,12 +236,20 @@ fn kryo(out: &mut dyn Write, kryo: &KryoAnalysis) -> io::Result<()> {
         exact.iter().filter_map(|(what, n)| Some(format!("{} in {what}", bytes((*n)?)))).collect();
     let exact =
         if exact.is_empty() { String::new() } else { format!("; Kryo itself wrote {}", exact.join(", ")) };
+    let (Some(touched_bytes), Some(touched_rows)) = (kryo.touched_bytes, kryo.touched_rows) else {
+        writeln!(out, "  Kryo: some of it passes through it")?;
+        return kryo_paths(out, kryo);
+    };
     writeln!(
         out,
         "  Kryo: {} of live rows pass through it, in {}{exact}",
-        bytes(kryo.touched_bytes),
-        counted(kryo.touched_rows, "row", "rows")
+        bytes(touched_bytes),
+        counted(touched_rows, "row", "rows")
     )?;
+    kryo_paths(out, kryo)
+}
+
+fn kryo_paths(out: &mut dyn Write, kryo: &KryoAnalysis) -> io::Result<()> {
     for path in &kryo.paths {
         let maybe = if path.in_subclass { " (in a subclass)" } else { "" };
         writeln!(out, "    at {}: {}{maybe}", one_line(&path.path), one_line(&path.class))?;

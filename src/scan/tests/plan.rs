@@ -90,8 +90,8 @@ proptest! {
             }
             table
         }).collect();
-        let named: Vec<&ScanTable> = tables.iter().collect();
-        let splits = ranges(&named, prefix, first, last);
+        let named: Vec<Extent<'_>> = tables.iter().map(ScanTable::extent).collect();
+        let splits = ranges(&named, prefix, (first, last), SPLIT_BYTES);
         let whole = KeyRange::of_key_groups(prefix, first, last);
         let group_of = |key: &[u8]| key.get(..prefix).map(|p| p.iter().fold(0u32, |n, b| n << 8 | u32::from(*b)));
 
@@ -143,8 +143,8 @@ proptest! {
         }
 
         // In any order of tables.
-        let backwards: Vec<&ScanTable> = tables.iter().rev().collect();
-        prop_assert_eq!(ranges(&backwards, prefix, first, last), splits);
+        let backwards: Vec<Extent<'_>> = tables.iter().rev().map(ScanTable::extent).collect();
+        prop_assert_eq!(ranges(&backwards, prefix, (first, last), SPLIT_BYTES), splits);
     }
 
     #[test]

@@ -133,8 +133,19 @@ fn analyze(shape: Shape, rows: &[Row], cuts: &[prop::sample::Index], backwards: 
     let context = Context {
         overview: overview(snapshot, details, Vec::new(), overview::Context::default()),
         subjects,
-        method: Method { depth: "full", engine: Engine::Native, checksums: true, top: 5 },
+        method: Method {
+            depth: Depth::Full,
+            depth_reason: DepthReason::Asked,
+            sst_bytes: 0,
+            not_read_bytes: 0,
+            more: Vec::new(),
+            sampling: None,
+            engine: Engine::Native,
+            checksums: true,
+            top: 5,
+        },
         settings: settings(),
+        shallow: Shallow::default(),
         findings: vec![Finding::info("mixed_places", "read", "none")],
     };
     finish(merged, context)
