@@ -273,7 +273,7 @@ fn in_memory(file: &MetadataFile) -> MemoryStorage {
     let mut open = open_snapshot(&disk, file, &ReadOptions::default()).expect("a snapshot");
     survey(&mut open, &|_, _| true, true, 1 << 30, &Progress::default()).expect("not stopped");
     let memory = MemoryStorage::new();
-    for record in disk.meter().take_log() {
+    for record in disk.meter().take_log().into_iter().filter(|record| !record.failed) {
         let whole = disk.read_all(&record.location, 1 << 30).expect("a file");
         memory.put(&record.location, whole);
     }

@@ -160,7 +160,7 @@ fn physical(reading: &SnapshotReading, threads: usize, walk: bool) -> u64 {
 }
 
 fn options(threads: usize) -> ScanOptions {
-    ScanOptions { threads, memory: 256 << 20, checksums: true }
+    ScanOptions { threads, memory: 256 << 20, requests: 8, checksums: true }
 }
 
 fn live(scan: &Scan<'_>, threads: usize) -> Count {

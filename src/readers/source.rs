@@ -4,7 +4,9 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-use crate::storage::{Location, Op, SchemeClass, Storage, StorageError, StorageErrorKind};
+use crate::storage::{
+    Location, Op, ReadAhead, ReadRequest, SchemeClass, Storage, StorageError, StorageErrorKind,
+};
 
 /// Where the bytes of a state file are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +38,20 @@ impl Source {
             Self::Object { location, .. } if location.class() == SchemeClass::Local => most.min(LOCAL_PIECE),
             _ => most,
         }
+    }
+
+    /// Whether it is worth announcing what will be read of it.
+    #[must_use]
+    pub fn is_read_ahead(&self) -> bool {
+        matches!(self, Self::Object { location, .. } if ReadAhead::serves(location))
+    }
+
+    /// What [`read`](Self::read) asks a store for; nothing of what is in memory.
+    #[must_use]
+    pub fn request(&self, range: Range<u64>) -> Option<ReadRequest> {
+        let Self::Object { location, start } = self else { return None };
+        let moved = start.saturating_add(range.start)..start.saturating_add(range.end);
+        Some(ReadRequest::range(location.clone(), moved))
     }
 
     /// Reads a range of the stream, exactly, in one request.

@@ -8,27 +8,35 @@ use bytes::Bytes;
 use statescope_formats::rocksdb::block::{Block, StoredBlock};
 use statescope_formats::rocksdb::compression::{CompressionType, Decompressor};
 use statescope_formats::rocksdb::data_block::EntryFault;
-use statescope_formats::rocksdb::handle::BLOCK_TRAILER_LEN;
+use statescope_formats::rocksdb::handle::{BLOCK_TRAILER_LEN, BlockHandle};
 
 use super::Progress;
 use super::recompress::put_varint32;
-use super::tables::{BlockList, OpenTable, ReadError, ScanTable, check_size, uncompressed_limit};
+use super::tables::{BlockList, BlockRef, OpenTable, ReadError, ScanTable, check_size, uncompressed_limit};
 use crate::analyzers::analysis::PhysicalTally;
 use crate::lsm::{BlockUse, Blocks};
-use crate::storage::Storage;
+use crate::readers::source::Source;
+use crate::storage::{ReadRequest, Within};
 
 /// What all feeds of a split have in common.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Reading<'s> {
-    pub(super) storage: &'s dyn Storage,
+    pub(super) storage: Within<'s>,
     pub(super) checksums: bool,
     /// How many bytes are read at once.
     pub(super) chunk: u64,
+    /// The same of what is read ahead.
+    pub(super) ahead: u64,
     /// How far the scan is, and whether it is to end.
     pub(super) progress: &'s Progress,
 }
 
 impl Reading<'_> {
+    /// How many bytes of a source are read at once.
+    fn piece(&self, source: &Source) -> u64 {
+        if source.is_read_ahead() { self.ahead } else { source.piece(self.chunk) }
+    }
+
     /// Adds bytes to the progress. All threads share that number, so this is for chunks and not for blocks.
     fn tell_progress(&self, bytes: &mut u64) {
         self.progress.bytes.fetch_add(std::mem::take(bytes), Ordering::Relaxed);
@@ -85,6 +93,17 @@ struct Current<'s> {
     table: FeedTable<'s>,
     /// The block after the one that is handed out.
     next: usize,
+    /// What is read at once, of which the block is a part.
+    piece: Piece,
+}
+
+/// Blocks that follow one another and are read at once.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Piece {
+    /// The block behind the last.
+    next: usize,
+    /// Where the last ends.
+    end: u64,
 }
 
 /// Where the entries of the block are.
@@ -123,19 +142,19 @@ impl<'s> Feed<'s> {
         Some(self.load_block(at, handle))
     }
 
-    fn load_block(
-        &mut self,
-        at: usize,
-        handle: statescope_formats::rocksdb::handle::BlockHandle,
-    ) -> Result<(), ReadError> {
-        let Some(current) = &self.current else { return Ok(()) };
+    fn load_block(&mut self, at: usize, handle: BlockHandle) -> Result<(), ReadError> {
+        let Some(current) = &mut self.current else { return Ok(()) };
         check_size(handle)?;
         let chunk_end = self.chunk_at.saturating_add(self.chunk.len() as u64);
         if handle.offset < self.chunk_at || handle.end() > chunk_end {
             let source = &current.table.table.source;
-            let end = chunk_end_of(&current.table.blocks, at, source.piece(self.reading.chunk));
+            // What follows a block that could not be read ends where it would have ended: pieces are where they were
+            // announced to be.
+            if at >= current.piece.next {
+                current.piece = current.table.blocks.piece(at, self.reading.piece(source));
+            }
             self.chunk = Bytes::new();
-            self.chunk = source.read(self.reading.storage, handle.offset..end)?;
+            self.chunk = source.read(&self.reading.storage, handle.offset..current.piece.end)?;
             self.chunk_at = handle.offset;
             self.reading.tell_progress(&mut self.untold);
         }
@@ -202,7 +221,7 @@ impl Blocks for Feed<'_> {
                         self.decompressor = Decompressor::new();
                     }
                     (self.chunk, self.chunk_at) = (Bytes::new(), 0);
-                    self.current = Some(Current { table, next: 0 });
+                    self.current = Some(Current { table, next: 0, piece: Piece::default() });
                 }
             }
         }
@@ -280,21 +299,48 @@ pub(super) fn share(bytes: u64, part: u64, whole: u64) -> u64 {
     u64::try_from(share.checked_div(whole.into()).unwrap_or(0)).unwrap_or(u64::MAX)
 }
 
-/// Where the chunk ends that begins with a block: behind the blocks that follow it without a gap, as
-/// many as are read at once.
-fn chunk_end_of(blocks: &BlockList, at: usize, chunk: u64) -> u64 {
-    let rest = blocks.blocks.get(at..).unwrap_or_default();
-    let Some(first) = rest.first() else { return 0 };
-    let mut end = first.handle.end();
-    for next in rest.iter().skip(1) {
-        let (handle, length) = (next.handle, next.handle.end().saturating_sub(first.handle.offset));
-        // Blocks may be aligned to pages.
-        if handle.offset.saturating_sub(end) > 4096 || length > chunk {
-            break;
+impl BlockList {
+    /// What is read at once beginning with a block: it and those that follow it without a gap, up to so many bytes.
+    fn piece(&self, at: usize, most: u64) -> Piece {
+        let mut rest = self.blocks.iter().enumerate().skip(at);
+        let Some((_, first)) = rest.next() else { return Piece { next: at, end: 0 } };
+        let start = first.handle.offset;
+        let mut piece = Piece { next: at.saturating_add(1), end: first.handle.end() };
+        for (index, BlockRef { handle, .. }) in rest {
+            let follows = handle.offset >= start && handle.offset.saturating_sub(piece.end) <= ALIGNMENT;
+            if !follows || handle.end().saturating_sub(start) > most {
+                break;
+            }
+            piece = Piece { next: index.saturating_add(1), end: piece.end.max(handle.end()) };
         }
-        end = handle.end();
+        piece
     }
-    end
+}
+
+/// Blocks may be aligned to pages.
+const ALIGNMENT: u64 = 4096;
+
+impl Feed<'_> {
+    /// What will be read, each with a key that is not larger than any in it.
+    pub(super) fn announced(&self, low: &[u8]) -> Vec<(Vec<u8>, ReadRequest)> {
+        let mut all = Vec::new();
+        for FeedTable { table, blocks, .. } in &self.tables {
+            let (most, mut at) = (self.reading.piece(&table.source), 0);
+            while let Some(BlockRef { handle, .. }) = blocks.blocks.get(at) {
+                if check_size(*handle).is_err() {
+                    at += 1;
+                    continue;
+                }
+                let piece = blocks.piece(at, most);
+                let before =
+                    at.checked_sub(1).map_or(&*table.bounds.smallest.user_key, |at| blocks.separator(at));
+                let request = table.source.request(handle.offset..piece.end);
+                all.extend(request.map(|request| (before.max(low).to_vec(), request)));
+                at = piece.next;
+            }
+        }
+        all
+    }
 }
 
 /// Entries with their values behind their keys, as all but a rare option of RocksDB writes them.

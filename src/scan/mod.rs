@@ -8,7 +8,12 @@
 //! threads, and what they yield merges in any order, so neither does the result. Each table costs a request for its
 //! tail (when the snapshot is read), one for its index, and one for each stretch of data blocks. Memory is bounded by
 //! what is read at once, not by the size of the state.
+//!
+//! Where an answer takes its time, that is, anywhere but on local disk, splits are opened before workers take them
+//! ([`ahead`]), and their indexes and data are announced to a [`ReadAhead`], in the order in which they will be decoded.
+//! What is read, and what comes of it, is the same.
 
+mod ahead;
 mod feed;
 mod finish;
 mod partial;
@@ -29,21 +34,22 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use statescope_formats::rocksdb::unsupported::Unsupported;
 
+use self::ahead::{MadeAhead, OPENERS};
 use self::feed::Reading;
 pub use self::finish::Finished;
 pub use self::partial::{DamageRead, ScanPartial, TableRead};
-use self::plan::{Extent, SPLIT_BYTES, ranges};
+use self::plan::{Extent, SPLIT_BYTES, ranges, runs};
 pub use self::recompress::{Clock, Recompressed};
 pub use self::rows::LiveRows;
 pub use self::sample::{SampleOptions, Sampled, Sampler};
 pub use self::survey::{ByState, Survey, file_groups, index_bytes, sst_bytes, survey};
 use self::tables::{OpenTables, ScanTable};
-use self::work::{Shared, Split, facts};
+use self::work::{OpenSplit, Shared, Split, facts};
 use crate::analyzers::analysis::{Settings, Spill, StatePlan, TableFacts};
 use crate::lsm::LiveSink;
 use crate::model::{Details, FileId, KeyedDetails, Snapshot, Table};
 use crate::readers::source::Source;
-use crate::storage::Storage;
+use crate::storage::{InFlight, ReadAhead, Storage};
 
 /// Says which states are meant, given the index of the operator and the state's name.
 pub type SelectFn<'a> = &'a dyn Fn(usize, &str) -> bool;
@@ -68,8 +74,17 @@ pub struct ScanOptions {
     pub threads: usize,
     /// About how much memory is used, in bytes.
     pub memory: u64,
+    /// How many requests may be under way at once, local disk aside.
+    pub requests: usize,
     /// Whether checksums of blocks are verified.
     pub checksums: bool,
+}
+
+impl ScanOptions {
+    /// What may be under way ahead of being decoded.
+    fn in_flight(&self) -> InFlight {
+        InFlight::new(self.requests, self.memory / 4)
+    }
 }
 
 /// A keyed state handle with the states that are scanned.
@@ -197,9 +212,10 @@ impl<'a> Scan<'a> {
     ) -> bool {
         let done = sum.lock().unwrap_or_else(PoisonError::into_inner).done.clone();
         let todo: Vec<&Split> = self.splits.iter().filter(|split| !done.contains(&split.number)).collect();
-        let shared = self.shared(storage, options, progress, Some(spill), &todo);
-        self.each_split(&todo, options.threads, &|split, handle| {
-            let Some(partial) = split.analyze(&shared, handle) else { return false };
+        let storage = ReadAhead::new(storage, options.in_flight());
+        let shared = self.shared(&storage, options, progress, Some(spill), &todo);
+        self.each_split(&todo, options.threads, &shared, true, &|split, handle, open| {
+            let Some(partial) = split.analyze(&shared, handle, open) else { return false };
             let mut sum = sum.lock().unwrap_or_else(PoisonError::into_inner);
             sum.merge(partial);
             each(&sum);
@@ -222,11 +238,12 @@ impl<'a> Scan<'a> {
     ) -> Vec<String> {
         let todo: Vec<&Split> = self.splits.iter().collect();
         let progress = Progress::default();
-        let shared = self.shared(storage, options, &progress, None, &todo);
+        let storage = ReadAhead::new(storage, options.in_flight());
+        let shared = self.shared(&storage, options, &progress, None, &todo);
         let damage = Mutex::new(Vec::new());
-        self.each_split(&todo, options.threads, &|split, handle| {
+        self.each_split(&todo, options.threads, &shared, false, &|split, handle, open| {
             let make = |handle: &Handle, state: &State| sink(handle.number as usize, &state.name);
-            let found = split.rows(&shared, handle, &make, &|sink| done(sink));
+            let found = split.rows(&shared, handle, open, &make, &|sink| done(sink));
             damage.lock().unwrap_or_else(PoisonError::into_inner).extend(found);
             true
         });
@@ -235,35 +252,43 @@ impl<'a> Scan<'a> {
     }
 
     fn shared<'s>(
-        &self,
-        storage: &'s dyn Storage,
+        &'s self,
+        storage: &'s ReadAhead<'s>,
         options: ScanOptions,
         progress: &'s Progress,
         spill: Option<SpillFn<'s>>,
         todo: &[&Split],
     ) -> Shared<'s> {
         let open = OpenTables::default();
-        let mut most = 1;
+        let (mut most_tables, mut most_runs, mut is_ahead) = (1, 1, false);
         for split in todo {
             let Some(handle) = self.handles.get(split.handle) else { continue };
-            let mut tables = 0;
+            let (mut of_split, mut runs_ahead) = (0, 0);
             for state in &handle.states {
-                for (_, table) in split.tables(handle, state) {
-                    open.expect(table.file);
-                    tables += 1;
+                let tables = split.tables(handle, state);
+                tables.iter().for_each(|(_, table)| open.expect(table.file));
+                of_split += tables.len() as u64;
+                if tables.iter().any(|(_, table)| table.source.is_read_ahead()) {
+                    is_ahead = true;
+                    runs_ahead += runs(&tables).len() as u64;
                 }
             }
-            most = most.max(tables);
+            most_tables = most_tables.max(of_split);
+            most_runs = most_runs.max(runs_ahead);
         }
-        // Half of the memory is for what is read ahead of being decoded.
-        let chunk = options.memory / 2 / (options.threads.max(1) as u64) / most;
+        // Half of the memory is for what is read ahead of being decoded. What is announced shares it with the pieces that
+        // are being decoded, one for each run.
+        let of_a_thread = options.memory / 2 / (options.threads.max(1) as u64);
+        let ahead = (of_a_thread / 2 / most_runs).min(options.in_flight().bytes / PIECES_AHEAD);
         let reading = Reading {
-            storage,
+            storage: storage.within(0),
             checksums: options.checksums,
-            chunk: chunk.clamp(SMALLEST_CHUNK, LARGEST_CHUNK),
+            chunk: (of_a_thread / most_tables).clamp(SMALLEST_CHUNK, LARGEST_CHUNK),
+            ahead: ahead.clamp(SMALLEST_CHUNK, LARGEST_AHEAD),
             progress,
         };
-        Shared { reading, open, top: self.input.settings.top, spill }
+        let ahead = is_ahead.then_some(storage);
+        Shared { reading, ahead, open, top: self.input.settings.top, spill }
     }
 
     /// Calls `work` for all splits, in order but in parallel, until it says no.
@@ -271,21 +296,49 @@ impl<'a> Scan<'a> {
         &'s self,
         todo: &[&Split],
         threads: usize,
-        work: &(dyn Fn(&Split, &'s Handle) -> bool + Sync),
+        shared: &Shared<'s>,
+        lockstep: bool,
+        work: &(dyn Fn(&Split, &'s Handle, OpenSplit<'s>) -> bool + Sync),
     ) {
-        let next = AtomicUsize::new(0);
+        let (next, stop) = (AtomicUsize::new(0), &shared.reading.progress.stop);
+        let limit = shared.ahead.map_or(0, ReadAhead::bytes);
+        let open = MadeAhead::new(if shared.ahead.is_some() { todo.len() } else { 0 }, limit);
+        let prepare = |split: &Split| {
+            let handle = self.handles.get(split.handle)?;
+            Some((handle, split.prepare(shared, handle, lockstep)))
+        };
+        let make = |index: usize| {
+            let made = prepare(todo.get(index).filter(|_| !stop.load(Ordering::Relaxed))?)?;
+            let weight = made.1.ahead;
+            Some((made, weight))
+        };
         let worker = || {
-            while let Some(split) = todo.get(next.fetch_add(1, Ordering::Relaxed)) {
-                if self.handles.get(split.handle).is_some_and(|handle| !work(split, handle)) {
+            loop {
+                let index = next.fetch_add(1, Ordering::Relaxed);
+                let Some(split) = todo.get(index) else { return };
+                let ready = open.take(index).or_else(|| prepare(split));
+                if ready.is_some_and(|(handle, ready)| !work(split, handle, ready)) {
                     return;
                 }
             }
         };
-        std::thread::scope(|scope| {
-            for _ in 1..threads {
-                scope.spawn(worker);
-            }
-            worker();
+        std::thread::scope(|fetching| {
+            let _close = shared.ahead.map(|ahead| ahead.scoped(fetching));
+            std::thread::scope(|opening| {
+                let _close = open.closing();
+                for _ in 0..OPENERS.min(todo.len()) {
+                    let is_wanted = shared.ahead.is_some();
+                    // Whoever takes a split that nobody opened opens it.
+                    let _ = is_wanted
+                        .then(|| std::thread::Builder::new().spawn_scoped(opening, || open.make(&make)));
+                }
+                std::thread::scope(|working| {
+                    for _ in 1..threads {
+                        working.spawn(worker);
+                    }
+                    worker();
+                });
+            });
         });
     }
 }
@@ -296,6 +349,10 @@ pub type SpillFn<'a> = &'a (dyn Fn() -> Box<dyn Spill> + Sync);
 /// Bytes that are read at once, at least and at most.
 const SMALLEST_CHUNK: u64 = 64 << 10;
 const LARGEST_CHUNK: u64 = 1 << 20;
+const LARGEST_AHEAD: u64 = 8 << 20;
+
+/// How many pieces are under way, at least, where memory is the bound.
+const PIECES_AHEAD: u64 = 16;
 
 fn handle(input: &Input<'_>, number: usize, keyed: &KeyedDetails, select: SelectFn<'_>) -> Option<Handle> {
     let operator = input.snapshot.operators.get(keyed.operator)?;

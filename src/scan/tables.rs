@@ -17,7 +17,7 @@ use statescope_formats::{Error as FormatError, ErrorKind};
 use super::plan::Extent;
 use crate::model::{FileId, TableBounds};
 use crate::readers::source::Source;
-use crate::storage::{Storage, StorageError};
+use crate::storage::{ReadAhead, ReadRequest, Storage, StorageError};
 
 /// A table of one handle.
 #[derive(Debug)]
@@ -60,6 +60,11 @@ impl ScanTable {
     pub(super) fn index_bytes(&self) -> u64 {
         let Some(properties) = &self.tail.properties else { return 0 };
         properties.index_size.unwrap_or(0).saturating_add(properties.filter_size.unwrap_or(0))
+    }
+
+    /// Whether its index is in parts, which are read when the split is known.
+    pub(super) fn has_partitioned_index(&self) -> bool {
+        IndexFormat::of(&self.tail).is_ok_and(|format| format.is_partitioned())
     }
 
     /// Whether any of its keys, or ends of its range tombstones, may lie in a range of user keys.
@@ -122,6 +127,10 @@ pub(super) struct BlockList {
 }
 
 impl BlockList {
+    fn handles(&self) -> Vec<BlockHandle> {
+        self.blocks.iter().map(|block| block.handle).collect()
+    }
+
     /// A user key that is not smaller than any in the block.
     pub(super) fn separator(&self, block: usize) -> &[u8] {
         let range = self.blocks.get(block).map_or((0, 0), |block| block.separator);
@@ -179,8 +188,7 @@ impl OpenTable {
     pub(super) fn open(storage: &dyn Storage, table: &ScanTable, checksums: bool) -> Result<Self, ReadError> {
         let tail = &table.tail;
         let format = IndexFormat::of(tail)?;
-        let wanted = [Some(tail.index), tail.compression_dict(), tail.range_del()];
-        let wanted: Vec<BlockHandle> = wanted.into_iter().flatten().collect();
+        let wanted = opening(tail);
         let stored = read_blocks(storage, table, &wanted)?;
         let mut read = BlockReader { tail, checksums, decompressor: Decompressor::new(), buffer: Vec::new() };
         let mut contents = |handle: BlockHandle| {
@@ -201,16 +209,15 @@ impl OpenTable {
 
     /// So many bytes are read to open a table, and to know where its blocks lie.
     pub(super) fn cost(tail: &TableTail) -> u64 {
-        let wanted = [Some(tail.index), tail.compression_dict(), tail.range_del()];
-        let wanted: Vec<BlockHandle> = wanted.into_iter().flatten().collect();
         let partitions = match IndexFormat::of(tail) {
             Ok(format) if format.is_partitioned() => {
                 tail.properties.as_ref().and_then(|p| p.index_size).unwrap_or(0)
             }
             _ => 0,
         };
-        partitions
-            .saturating_add(together(&wanted).map_or_else(|apart| apart, |range| range.end - range.start))
+        let stretches =
+            stretches(&opening(tail)).into_iter().map(|range| range.end.saturating_sub(range.start));
+        stretches.fold(partitions, u64::saturating_add)
     }
 
     /// Bytes that it takes in memory.
@@ -227,13 +234,11 @@ impl OpenTable {
         high: Option<&[u8]>,
         checksums: bool,
     ) -> Result<BlockList, ReadError> {
-        let mut list = BlockList::default();
-        self.select(&self.index, table.tail.index.offset, low, high, &mut list)?;
+        let list = self.top(table, low, high)?;
         if !self.format.is_partitioned() {
             return Ok(list);
         }
-        let partitions = list;
-        let handles: Vec<BlockHandle> = partitions.blocks.iter().map(|partition| partition.handle).collect();
+        let handles = list.handles();
         let stored = read_blocks(storage, table, &handles)?;
         let tail = &table.tail;
         let mut read = BlockReader { tail, checksums, decompressor: Decompressor::new(), buffer: Vec::new() };
@@ -242,6 +247,23 @@ impl OpenTable {
             let contents = read.block(bytes, *start, handle, "a partition of the index")?;
             self.select(contents, handle.offset, low, high, &mut list)?;
         }
+        Ok(list)
+    }
+
+    /// What [`blocks`](Self::blocks) reads: partitions of the index, if it has any.
+    pub(super) fn partitions(&self, table: &ScanTable, low: &[u8], high: Option<&[u8]>) -> Vec<ReadRequest> {
+        if !self.format.is_partitioned() {
+            return Vec::new();
+        }
+        // What is wrong with it will be found when it is read.
+        let top = self.top(table, low, high).unwrap_or_default();
+        requests(table, &top.handles())
+    }
+
+    /// The entries of the index block, or the top level of a partitioned one.
+    fn top(&self, table: &ScanTable, low: &[u8], high: Option<&[u8]>) -> Result<BlockList, FormatError> {
+        let mut list = BlockList::default();
+        self.select(&self.index, table.tail.index.offset, low, high, &mut list)?;
         Ok(list)
     }
 
@@ -267,36 +289,60 @@ impl OpenTable {
     }
 }
 
+/// The blocks that describe a table's data: index, dictionary and range tombstones.
+fn opening(tail: &TableTail) -> Vec<BlockHandle> {
+    let wanted = [Some(tail.index), tail.compression_dict(), tail.range_del()];
+    wanted.into_iter().flatten().collect()
+}
+
+impl ScanTable {
+    /// What is asked of a store to open it.
+    pub(super) fn opening(&self) -> Vec<ReadRequest> {
+        requests(self, &opening(&self.tail))
+    }
+}
+
 /// Bytes between blocks that are read rather than asked for apart.
 const GAP: u64 = 64 << 10;
 
-/// Reads stored blocks: in one request, if they lie together, as RocksDB writes them; else each in its own, so that
-/// no more is read than the blocks have. Each comes with the offset at which its bytes begin.
+/// The ranges in which stored blocks are read: one, if they lie together, as RocksDB writes them; else each its own, so
+/// that no more is read than the blocks have.
+fn stretches(handles: &[BlockHandle]) -> Vec<Range<u64>> {
+    let start = handles.iter().map(|handle| handle.offset).min().unwrap_or(0);
+    let end = handles.iter().map(|handle| handle.end()).max().unwrap_or(0);
+    let sizes = handles.iter().map(|handle| handle.end() - handle.offset);
+    let wanted = sizes.fold(0, u64::saturating_add);
+    let together = end - start <= wanted.saturating_add(GAP);
+    let whole = (together && !handles.is_empty()).then_some(start..end);
+    let each = handles.iter().filter(|_| !together).map(|handle| handle.offset..handle.end());
+    whole.into_iter().chain(each).collect()
+}
+
+/// What [`read_blocks`] asks a store for.
+fn requests(table: &ScanTable, handles: &[BlockHandle]) -> Vec<ReadRequest> {
+    if handles.iter().any(|handle| check_size(*handle).is_err()) {
+        return Vec::new();
+    }
+    stretches(handles).into_iter().filter_map(|range| table.source.request(range)).collect()
+}
+
+/// Reads stored blocks. Each comes with the offset at which its bytes begin.
 fn read_blocks(
     storage: &dyn Storage,
     table: &ScanTable,
     handles: &[BlockHandle],
 ) -> Result<Vec<(u64, Bytes)>, ReadError> {
     handles.iter().try_for_each(|handle| check_size(*handle))?;
-    if let Ok(range) = together(handles) {
-        let start = range.start;
-        let bytes = if handles.is_empty() { Bytes::new() } else { table.source.read(storage, range)? };
-        return Ok(handles.iter().map(|_| (start, bytes.clone())).collect());
-    }
-    let each = handles.iter().map(|handle| {
-        let bytes = table.source.read(storage, handle.offset..handle.end())?;
-        Ok((handle.offset, bytes))
+    let stretches = stretches(handles);
+    let read = stretches.into_iter().map(|range| {
+        let bytes = table.source.read(storage, range.clone())?;
+        Ok((range.start, bytes))
     });
-    each.collect()
-}
-
-/// The range of stored blocks that lie together; of others, how many bytes they have.
-fn together(handles: &[BlockHandle]) -> Result<Range<u64>, u64> {
-    let start = handles.iter().map(|handle| handle.offset).min().unwrap_or(0);
-    let end = handles.iter().map(|handle| handle.end()).max().unwrap_or(0);
-    let sizes = handles.iter().map(|handle| handle.end().saturating_sub(handle.offset));
-    let wanted = sizes.fold(0, u64::saturating_add);
-    if end - start <= wanted.saturating_add(GAP) { Ok(start..end) } else { Err(wanted) }
+    let read: Vec<(u64, Bytes)> = read.collect::<Result<_, StorageError>>()?;
+    match read.as_slice() {
+        [one] => Ok(vec![one.clone(); handles.len()]),
+        _ => Ok(read),
+    }
 }
 
 /// Refuses a block that is larger than any that is uncompressed, before it is read.
@@ -355,6 +401,8 @@ type Opened = Arc<OnceLock<Result<Arc<OpenTable>, ReadError>>>;
 #[derive(Debug, Default)]
 struct Slot {
     splits: usize,
+    /// That it will be opened.
+    announced: bool,
     opened: Opened,
 }
 
@@ -362,6 +410,16 @@ impl OpenTables {
     /// Says that one more split will read a table.
     pub(super) fn expect(&self, file: FileId) {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner).entry(file).or_default().splits += 1;
+    }
+
+    /// Announces what is asked for to open tables, of each once. Whoever opens one has announced it before, or finds here
+    /// that another has.
+    pub(super) fn announce(&self, ahead: &ReadAhead<'_>, group: u64, tables: &[&ScanTable]) {
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut is_first =
+            |table: &ScanTable| !std::mem::replace(&mut slots.entry(table.file).or_default().announced, true);
+        let first = tables.iter().filter(|table| is_first(table));
+        ahead.announce(group, first.flat_map(|table| table.opening()));
     }
 
     /// Opens a table, or waits until another thread has.

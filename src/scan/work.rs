@@ -13,6 +13,7 @@ use super::tables::{BlockList, OpenTables, ReadError, ScanTable};
 use super::{Handle, SpillFn, State};
 use crate::analyzers::analysis::{HandleKey, OperatorKeys, StateAccumulator, StateKey, TableFacts, TallyKey};
 use crate::lsm::{LiveScan, LiveSink, RangeTombstones, StoredTombstone};
+use crate::storage::ReadAhead;
 
 /// On-disk bytes of the largest state between two points at which the states of an operator meet.
 const BATCH_BYTES: u64 = 1 << 20;
@@ -20,6 +21,8 @@ const BATCH_BYTES: u64 = 1 << 20;
 /// What all splits share.
 pub(super) struct Shared<'a> {
     pub(super) reading: Reading<'a>,
+    /// What reads ahead, if any of the tables is worth it.
+    pub(super) ahead: Option<&'a ReadAhead<'a>>,
     pub(super) open: OpenTables,
     pub(super) top: usize,
     /// Where keys of timers go that do not fit into memory.
@@ -63,11 +66,22 @@ impl LiveSink for Rows<'_, '_> {
 }
 
 /// What a split reads of a state.
+#[derive(Debug)]
 struct OpenState<'a> {
     state: &'a State,
     range: KeyRange,
     tombstones: RangeTombstones,
     runs: Vec<Feed<'a>>,
+}
+
+/// A split that is open: what it reads, and what of it cannot be read.
+#[derive(Debug)]
+pub(super) struct OpenSplit<'a> {
+    states: Vec<OpenState<'a>>,
+    damage: Vec<(&'a State, Damage)>,
+    stops: Stops,
+    /// On-disk bytes that are read ahead of being decoded.
+    pub(super) ahead: u64,
 }
 
 /// A state while it is analyzed.
@@ -107,23 +121,74 @@ impl Split {
         }
     }
 
-    /// Opens what it reads, state by state.
-    fn states<'a>(
+    /// Opens what it reads, state by state. What takes its time is announced: the indexes first, then the data in the
+    /// order in which it is decoded, if `lockstep` says that states of an operator are read at the same time.
+    pub(super) fn prepare<'a>(
         &self,
         shared: &Shared<'a>,
         handle: &'a Handle,
-        damage: &mut Vec<(&'a State, Damage)>,
-        stops: &mut Stops,
-    ) -> Vec<OpenState<'a>> {
-        handle
-            .states
-            .iter()
-            .map(|state| {
-                let range = self.range_of(handle, state);
-                let (tombstones, runs) = self.open(shared, handle, state, &range, damage, stops);
-                OpenState { state, range, tombstones, runs }
-            })
-            .collect()
+        lockstep: bool,
+    ) -> OpenSplit<'a> {
+        self.announce_indexes(shared, handle);
+        let mut open =
+            OpenSplit { states: Vec::new(), damage: Vec::new(), stops: Stops::default(), ahead: 0 };
+        for state in &handle.states {
+            let range = self.range_of(handle, state);
+            let (damage, stops) = (&mut open.damage, &mut open.stops);
+            let (tombstones, runs) = self.open(shared, handle, state, &range, damage, stops);
+            open.states.push(OpenState { state, range, tombstones, runs });
+        }
+        self.announce_data(shared, &mut open, lockstep);
+        open
+    }
+
+    fn announce_indexes(&self, shared: &Shared<'_>, handle: &Handle) {
+        let Some(ahead) = shared.ahead else { return };
+        let of_state = |state| self.tables(handle, state).into_iter().map(|(_, table)| table);
+        let tables: Vec<&ScanTable> = handle.states.iter().flat_map(of_state).collect();
+        shared.open.announce(ahead, self.group(), &tables);
+        let Reading { storage, checksums, .. } = self.reading(shared);
+        for state in &handle.states {
+            let range = self.range_of(handle, state);
+            for (_, table) in self.tables(handle, state) {
+                if table.has_partitioned_index()
+                    && let Ok(open) = shared.open.open(&storage, table, checksums)
+                {
+                    ahead.announce(self.group(), open.partitions(table, &range.low, range.high.as_deref()));
+                }
+            }
+        }
+    }
+
+    fn announce_data(&self, shared: &Shared<'_>, open: &mut OpenSplit<'_>, lockstep: bool) {
+        let Some(ahead) = shared.ahead else { return };
+        let mut all = Vec::new();
+        for (number, OpenState { state, range, runs, .. }) in open.states.iter().enumerate() {
+            // Those that are not read at the same time are read one after the other.
+            let turn = match (lockstep, state.plan.divides_key_groups()) {
+                (true, true) => 0,
+                (true, false) => number.saturating_add(1),
+                (false, _) => number,
+            };
+            let pieces = runs.iter().flat_map(|run| run.announced(&range.low));
+            all.extend(pieces.map(|(key, request)| (turn, key, request)));
+        }
+        // In the order of their keys; pieces of a run stay in theirs.
+        all.sort_by(|(turn, key, _), (other_turn, other_key, _)| (turn, key).cmp(&(other_turn, other_key)));
+        let bytes = all.iter().map(|(.., request)| request.span.wanted());
+        open.ahead = bytes.fold(0, u64::saturating_add);
+        ahead.announce(self.group(), all.into_iter().map(|(.., request)| request));
+    }
+
+    /// How it reads.
+    fn reading<'a>(&self, shared: &Shared<'a>) -> Reading<'a> {
+        let storage = shared.ahead.map(|ahead| ahead.within(self.group()));
+        Reading { storage: storage.unwrap_or(shared.reading.storage), ..shared.reading }
+    }
+
+    /// Its place among what is read ahead.
+    fn group(&self) -> u64 {
+        self.number.into()
     }
 
     /// Says that its tables are not needed any more.
@@ -133,6 +198,9 @@ impl Split {
                 shared.open.done(table.file);
             }
         }
+        if let Some(ahead) = shared.ahead {
+            ahead.retire(self.group());
+        }
     }
 
     /// Hands the live rows of each state to a sink of its own. Returns what could not be read.
@@ -140,11 +208,12 @@ impl Split {
         &self,
         shared: &Shared<'a>,
         handle: &'a Handle,
+        open: OpenSplit<'a>,
         sink: &dyn Fn(&'a Handle, &'a State) -> S,
         done: &dyn Fn(S),
     ) -> Vec<Damage> {
-        let mut damage = Vec::new();
-        for open in self.states(shared, handle, &mut damage, &mut Stops::default()) {
+        let OpenSplit { states, mut damage, .. } = open;
+        for open in states {
             let mut sink = sink(handle, open.state);
             let mut scan = LiveScan::new(open.runs, &open.range.low, &open.tombstones);
             scan.run(open.range.high.as_deref(), &mut sink);
@@ -158,11 +227,14 @@ impl Split {
     }
 
     /// Analyzes it. None if it was stopped.
-    pub(super) fn analyze<'a>(&self, shared: &Shared<'a>, handle: &'a Handle) -> Option<ScanPartial> {
+    pub(super) fn analyze<'a>(
+        &self,
+        shared: &Shared<'a>,
+        handle: &'a Handle,
+        open: OpenSplit<'a>,
+    ) -> Option<ScanPartial> {
         let mut partial = ScanPartial { done: BTreeSet::from([self.number]), ..ScanPartial::default() };
-        let mut damage = Vec::new();
-        let mut stops = Stops::default();
-        let mut open = self.states(shared, handle, &mut damage, &mut stops);
+        let OpenSplit { states: mut open, damage, stops, .. } = open;
         let counting = handle.counting_states();
         // Timers are not in the order of keys. Each of their states may need all the memory that there is for keys of
         // timers, so they are read one after the other.
@@ -242,13 +314,14 @@ impl Split {
         damage: &mut Vec<(&'a State, Damage)>,
         stops: &mut Stops,
     ) -> (RangeTombstones, Vec<Feed<'a>>) {
-        let Reading { storage, checksums, .. } = shared.reading;
+        let reading = self.reading(shared);
+        let Reading { storage, checksums, .. } = reading;
         let (low, high) = (&range.low, range.high.as_deref());
         let mut opened = BTreeMap::new();
         let mut readable = Vec::new();
         for (index, table) in self.tables(handle, state) {
-            let lists = shared.open.open(storage, table, checksums).and_then(|open| {
-                let blocks = open.blocks(storage, table, low, high, checksums)?;
+            let lists = shared.open.open(&storage, table, checksums).and_then(|open| {
+                let blocks = open.blocks(&storage, table, low, high, checksums)?;
                 Ok((open, blocks))
             });
             match lists {
@@ -278,7 +351,7 @@ impl Split {
                 let (table, open, blocks) = opened.remove(index)?;
                 Some(FeedTable { index: *index, table, open, blocks })
             });
-            Feed::new(shared.reading, tables.collect())
+            Feed::new(reading, tables.collect())
         });
         (tombstones, feeds.collect())
     }

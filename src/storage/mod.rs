@@ -43,6 +43,7 @@
 //! ```
 
 mod access;
+mod ahead;
 mod error;
 mod flink_conf;
 mod identity;
@@ -57,6 +58,7 @@ mod stores;
 pub mod location;
 
 pub use access::Access;
+pub use ahead::{Close, ReadAhead, Within};
 pub use error::{Result, StorageError, StorageErrorKind};
 pub use flink_conf::FlinkConf;
 pub use local::LocalStorage;

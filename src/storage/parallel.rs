@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-type ReadFn<'a> = dyn Fn(&ReadRequest) -> Result<Fetched> + Sync + 'a;
+pub(super) type ReadFn<'a> = dyn Fn(&ReadRequest) -> Result<Fetched> + Sync + 'a;
 
 /// What a whole object is charged before its size is known, if its limit is higher.
 const UNKNOWN_SIZE: u64 = 1 << 20;
@@ -80,12 +80,7 @@ struct State {
 impl Queue<'_> {
     fn work(&self, read: &ReadFn<'_>) {
         while let Some((index, request, estimate)) = self.claim() {
-            // The one who waits for this answer must get one, whatever the store does.
-            let answer = catch_unwind(AssertUnwindSafe(|| read(request))).unwrap_or_else(|_| {
-                let error =
-                    StorageError::new(StorageErrorKind::Other, request.span.op(), request.location.clone());
-                Err(error.with_message("the store panicked"))
-            });
+            let answer = caught(read, request);
             let actual = OVERHEAD + answer.as_ref().map_or(0, |fetched| fetched.bytes.len() as u64);
             let mut state = self.lock();
             state.charged = state.charged.saturating_sub(estimate).saturating_add(actual);
@@ -135,11 +130,19 @@ impl Queue<'_> {
     }
 }
 
-fn estimate(span: &Span) -> u64 {
+/// Reads; a panic is an error. The one who waits for this answer must get one, whatever the store does.
+pub(super) fn caught(read: &ReadFn<'_>, request: &ReadRequest) -> Result<Fetched> {
+    catch_unwind(AssertUnwindSafe(|| read(request))).unwrap_or_else(|_| {
+        let error = StorageError::new(StorageErrorKind::Other, request.span.op(), request.location.clone());
+        Err(error.with_message("the store panicked"))
+    })
+}
+
+/// What a request is charged before its answer is there.
+pub(super) fn estimate(span: &Span) -> u64 {
     let bytes = match span {
-        Span::Range(range) => range.end.saturating_sub(range.start),
-        Span::Suffix(length) => *length,
         Span::Full { limit } => (*limit).min(UNKNOWN_SIZE),
+        span => span.wanted(),
     };
     bytes.saturating_add(OVERHEAD)
 }

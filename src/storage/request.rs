@@ -56,6 +56,16 @@ impl Span {
         }
     }
 
+    /// How many bytes are asked for; of an object that is not that long, at most.
+    #[must_use]
+    pub fn wanted(&self) -> u64 {
+        match self {
+            Self::Range(range) => range.end.saturating_sub(range.start),
+            Self::Suffix(length) => *length,
+            Self::Full { limit } => *limit,
+        }
+    }
+
     /// The bytes that answer this in an object of `size` bytes.
     ///
     /// # Errors

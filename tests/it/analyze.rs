@@ -39,7 +39,7 @@ fn interrupted(reading: &SnapshotReading, splits: usize) -> (ScanPartial, usize)
     let settings = settings();
     let scan = Scan::plan(Input { snapshot, details, tables, settings: &settings }, &|_, _| true);
     let (sum, progress) = (Mutex::new(ScanPartial::default()), Progress::default());
-    let options = ScanOptions { threads: 1, memory: 64 << 20, checksums: true };
+    let options = ScanOptions { threads: 1, memory: 64 << 20, requests: 8, checksums: true };
     if splits > 0 {
         scan.analyze(&LocalStorage::new(), options, &progress, &|| Box::new(NoSpill), &sum, &|partial| {
             progress.stop.fetch_or(partial.done.len() >= splits, Ordering::Relaxed);

@@ -150,7 +150,7 @@ pub fn scanned(
     let SnapshotReading { snapshot, details, tables, .. } = reading;
     let settings = super::scan::settings();
     let scan = Scan::plan(Input { snapshot, details, tables, settings: &settings }, select);
-    let options = ScanOptions { threads: 2, memory: 64 << 20, checksums: true };
+    let options = ScanOptions { threads: 2, memory: 64 << 20, requests: 8, checksums: true };
     let all = Mutex::new(Vec::new());
     let done = |sink: Collected| all.lock().unwrap().push(sink.rows);
     let damage = scan.rows(storage, options, &|_, _| Collected::default(), &done);

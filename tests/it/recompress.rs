@@ -20,7 +20,7 @@ fn with_scan<T>(reading: &SnapshotReading, work: impl FnOnce(&Scan<'_>) -> T) ->
 
 /// With a clock that goes on by a microsecond whenever it is read.
 fn recompress(storage: &dyn Storage, reading: &SnapshotReading, threads: usize) -> Recompressed {
-    let options = ScanOptions { threads, memory: 64 << 20, checksums: true };
+    let options = ScanOptions { threads, memory: 64 << 20, requests: 8, checksums: true };
     let ticks = AtomicU64::new(0);
     let clock = || Duration::from_micros(ticks.fetch_add(1, Ordering::Relaxed));
     with_scan(reading, |scan| scan.recompress(storage, options, &Progress::default(), &clock).unwrap())
@@ -144,7 +144,7 @@ fn it_stops_when_it_is_told_to() {
     let storage = LocalStorage::new();
     let fixture = fixture("inc-1.20");
     let reading = read(&storage, &fixture.at(&fixture.newest()));
-    let options = ScanOptions { threads: 2, memory: 64 << 20, checksums: true };
+    let options = ScanOptions { threads: 2, memory: 64 << 20, requests: 8, checksums: true };
     let progress = Progress::default();
     progress.stop.store(true, Ordering::Relaxed);
     let found = with_scan(&reading, |scan| scan.recompress(&storage, options, &progress, &|| Duration::ZERO));
@@ -157,7 +157,7 @@ fn it_stops_soon_wherever_it_is() {
     let fixture = fixture("inc-1.20");
     let reading = read(&storage, &fixture.at(&fixture.newest()));
     for threads in [1, 2] {
-        let options = ScanOptions { threads, memory: 64 << 20, checksums: true };
+        let options = ScanOptions { threads, memory: 64 << 20, requests: 8, checksums: true };
         let run = |stop_at: u64| {
             let (progress, reads) = (Progress::default(), AtomicU64::new(0));
             let clock = || {

@@ -44,7 +44,7 @@ pub fn scan(
 ) -> ScanPartial {
     let SnapshotReading { snapshot, details, tables, .. } = reading;
     let scan = Scan::plan(Input { snapshot, details, tables, settings }, &|_, _| true);
-    let options = ScanOptions { threads, memory: 64 << 20, checksums: true };
+    let options = ScanOptions { threads, memory: 64 << 20, requests: 8, checksums: true };
     let sum = Mutex::new(ScanPartial::default());
     assert!(scan.analyze(storage, options, &Progress::default(), &|| Box::new(NoSpill), &sum, &|_| ()));
     sum.into_inner().unwrap()
@@ -109,7 +109,7 @@ fn progress_goes_on_within_splits_up_to_what_was_planned() {
         let scan = Scan::plan(Input { snapshot, details, tables, settings: &settings }, &|_, _| true);
         for threads in [1, 2] {
             let storage = Watched::new(u64::MAX);
-            let options = ScanOptions { threads, memory: 64 << 20, checksums: true };
+            let options = ScanOptions { threads, memory: 64 << 20, requests: 8, checksums: true };
             let (sum, ends) = (Mutex::new(ScanPartial::default()), Mutex::new(BTreeSet::from([0])));
             let each = |_: &ScanPartial| {
                 ends.lock().unwrap().insert(storage.bytes());
@@ -138,7 +138,7 @@ fn a_split_is_broken_off_where_it_is() {
     let settings = settings();
     let scan = Scan::plan(Input { snapshot, details, tables, settings: &settings }, &|_, _| true);
     let storage = Watched::new(1);
-    let options = ScanOptions { threads: 1, memory: 64 << 20, checksums: true };
+    let options = ScanOptions { threads: 1, memory: 64 << 20, requests: 8, checksums: true };
     let sum = Mutex::new(ScanPartial::default());
     assert!(!scan.analyze(&storage, options, &storage.progress, &|| Box::new(NoSpill), &sum, &|_| ()));
     // It had read something, and nothing of that is in the sum.

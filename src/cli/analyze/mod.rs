@@ -445,7 +445,12 @@ impl Analyze {
     }
 
     fn options(&self) -> ScanOptions {
-        ScanOptions { threads: self.threads(), memory: self.memory, checksums: !self.no_checksums }
+        ScanOptions {
+            threads: self.threads(),
+            memory: self.memory,
+            requests: self.common.reading.in_flight().requests,
+            checksums: !self.no_checksums,
+        }
     }
 
     /// Adds a sample that is compressed in other ways to the figures. Returns what each way costs; nothing if it was

@@ -34,7 +34,7 @@ use crate::readers::details::{WantedEnd, owner, read_ends};
 use crate::readers::opener::Opener;
 use crate::readers::parallel::each_at_once;
 use crate::readers::snapshot::OpenSnapshot;
-use crate::storage::Storage;
+use crate::storage::{InFlight, ReadAhead, Storage};
 
 /// How a sample is read.
 #[derive(Debug, Clone, Copy)]
@@ -422,8 +422,11 @@ impl<'a, 's> Sampler<'a, 's> {
 
     /// Reads units, several at a time; they come back in order, with how many on-disk bytes of each file they hold.
     fn read(&mut self, reading: &StateReading<'_, 'a>, units: &[(&OpenCell, usize)]) -> (Vec<Draw>, Held) {
+        // Units are small, and several are read at once: there is nothing to be read ahead.
+        let direct = ReadAhead::new(self.storage, InFlight::default());
         let feed = super::feed::Reading {
-            storage: self.storage,
+            storage: direct.within(0),
+            ahead: super::LARGEST_CHUNK,
             checksums: reading.options.checksums,
             chunk: super::LARGEST_CHUNK,
             progress: reading.progress,

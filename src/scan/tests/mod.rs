@@ -1,5 +1,6 @@
 //! Scans of tables that are made here, so that every figure of them is known.
 
+mod ahead;
 mod damage;
 mod plan;
 
@@ -222,10 +223,13 @@ impl World {
     }
 
     fn scan(&self, threads: usize) -> Read {
+        // So little memory that pieces are as small as they get.
+        self.scan_with(ScanOptions { threads, memory: 1, requests: 4, checksums: true })
+    }
+
+    fn scan_with(&self, options: ScanOptions) -> Read {
         let Self { snapshot, details, tables, settings, storage } = self;
         let scan = Scan::plan(Input { snapshot, details, tables, settings }, &|_, _| true);
-        // So little memory that pieces are as small as they get.
-        let options = ScanOptions { threads, memory: 1, checksums: true };
         let (sum, progress) = (Mutex::new(ScanPartial::default()), Progress::default());
         assert!(scan.analyze(storage, options, &progress, &|| panic!("no timers"), &sum, &|_| ()));
         let finished = scan.finish(&sum.into_inner().unwrap());
