@@ -7,16 +7,18 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fmt;
+use std::future::poll_fn;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use object_store::aws::AmazonS3Builder;
 use object_store::azure::MicrosoftAzureBuilder;
 use object_store::client::{
-    HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpService,
-    ReqwestConnector,
+    HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpResponseBody,
+    HttpService, ReqwestConnector,
 };
 use object_store::gcp::GoogleCloudStorageBuilder;
 use object_store::http::HttpBuilder;
@@ -108,6 +110,9 @@ struct Watched {
 /// How often it is tried to reach a host that never was.
 const MAX_NOT_REACHED: u32 = 2;
 
+/// How long it is waited before a listing is tried again, at most.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
 /// How much of a failure's body is looked at.
 const MAX_ERROR_BODY: usize = 64 << 10;
 
@@ -159,6 +164,7 @@ impl HttpService for Watched {
             }
             Ok(response) if response.status().is_success() => {
                 self.is_reached.store(true, Ordering::Relaxed);
+                note(|call| call.failure = None);
                 Ok(response)
             }
             Ok(response) => {
@@ -168,8 +174,8 @@ impl HttpService for Watched {
                 let region = region.map(str::to_owned);
                 let code = parts.headers.get("x-ms-error-code").and_then(|code| code.to_str().ok());
                 let code = code.map(str::to_owned);
-                let body = body.bytes().await.unwrap_or_default();
-                let text = String::from_utf8_lossy(body.get(..MAX_ERROR_BODY).unwrap_or(&body)).into_owned();
+                let body = begin_of(body).await;
+                let text = String::from_utf8_lossy(&body);
                 let failure = Failure::Status {
                     status: parts.status.as_u16(),
                     code: code.or_else(|| element(&text, "Code")).unwrap_or_default(),
@@ -181,6 +187,20 @@ impl HttpService for Watched {
             }
         }
     }
+}
+
+/// The begin of a failure's body. The rest, should it have no end, is never read.
+async fn begin_of(body: HttpResponseBody) -> Bytes {
+    let mut parts = body.bytes_stream();
+    let mut begin = Vec::new();
+    while begin.len() < MAX_ERROR_BODY {
+        match poll_fn(|context| parts.as_mut().poll_next(context)).await {
+            Some(Ok(part)) => begin.extend_from_slice(&part),
+            Some(Err(_)) | None => break,
+        }
+    }
+    begin.truncate(MAX_ERROR_BODY);
+    begin.into()
 }
 
 /// Adds to what is known of the call under way. Requests outside of one (tokens that are renewed) are nobody's.
@@ -204,6 +224,18 @@ fn element(xml: &str, name: &str) -> Option<String> {
     let (text, _) = rest.split_once(&format!("</{name}>"))?;
     let plain = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&apos;", "'"), ("&amp;", "&")];
     Some(plain.iter().fold(text.to_owned(), |text, (from, to)| text.replace(from, to)))
+}
+
+/// What was wrong with a body, if that is what an error is about: the answer's head had been fine.
+fn broken_off(error: &(dyn std::error::Error + 'static)) -> Option<Failure> {
+    let mut inner = Some(error);
+    while let Some(error) = inner {
+        if let Some(http) = error.downcast_ref::<HttpError>() {
+            return Some(Failure::Transport { kind: http.kind(), message: innermost(http) });
+        }
+        inner = error.source();
+    }
+    None
 }
 
 /// The innermost reason: the outer ones only say that a request failed.
@@ -357,6 +389,7 @@ impl ObjectStorage {
             StorageError::new(StorageErrorKind::Other, op, location.clone()).with_message(why)
         })?;
         let mut client = self.client(op, location)?;
+        let (mut tries, mut pause) = (0, self.access.backoff);
         loop {
             let future = call(Arc::clone(&client), path.clone());
             let (result, made) = client.runtime.block_on(CALL.scope(RefCell::default(), async {
@@ -368,8 +401,18 @@ impl ObjectStorage {
                 Ok(value) => return Ok(value),
                 Err(error) => error,
             };
+            let body = made.failure.is_none().then(|| broken_off(&error)).flatten();
+            // The client reads on where the body of an object broke off, but not where that of a listing did.
+            if op == Op::List && body.is_some() && tries < self.access.retries {
+                tries += 1;
+                self.meter.record_retries(1);
+                std::thread::sleep(pause);
+                pause = pause.saturating_mul(2).min(LONGEST_PAUSE);
+                continue;
+            }
+            let failure = made.failure.or(body);
             if let Some(Failure::Status { status: 301 | 307 | 400 | 403, region: Some(region), .. }) =
-                &made.failure
+                &failure
                 && client.assumed_region.as_ref().is_some_and(|assumed| assumed != region)
             {
                 let root = location.store_root();
@@ -380,7 +423,7 @@ impl ObjectStorage {
                 self.meter.record_retries(1);
                 continue;
             }
-            return Err(explain(op, location, &client.identity, &error, made.failure));
+            return Err(explain(op, location, &client.identity, &error, failure));
         }
     }
 

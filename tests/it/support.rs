@@ -1,6 +1,7 @@
 //! What the tests share: the fixtures, the way from a place to a report, and the damage that can be done.
 
 pub mod naive;
+pub mod object_server;
 
 use std::collections::HashMap;
 use std::fs;

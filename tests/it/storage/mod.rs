@@ -1,6 +1,7 @@
 //! Stores: one conformance suite for all of them, and what holds for reading many at once.
 
 mod conformance;
+mod faulty;
 mod parallel;
 mod scripted;
 mod servers;

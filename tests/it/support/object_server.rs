@@ -1,0 +1,430 @@
+//! A server on loopback that speaks as much of S3 as reading takes, in this process: objects of memory or files, with
+//! latency, small pages, and answers that go wrong. Signatures are not looked at.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    dead_code,
+    missing_docs,
+    unreachable_pub
+)]
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+/// The bucket that all objects are in.
+pub const BUCKET: &str = "bucket";
+
+/// What goes wrong with an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// The connection ends before there is an answer.
+    NoAnswer,
+    /// The connection ends in the middle of the body.
+    BreaksOff,
+    /// A status, with a body that says as much.
+    Status(u16),
+    /// It comes bit by bit.
+    Slow,
+    /// A body without its last byte, with a length that says so.
+    ShortBody,
+    /// A body with a byte more, with a length that says so.
+    LongBody,
+    /// The length says a byte more than there is.
+    LengthTooLarge,
+    /// The length says a byte less than there is.
+    LengthTooSmall,
+    /// The range is said to be the one behind it.
+    ShiftedRange,
+    /// All of the object, whatever was asked for.
+    WholeObject,
+}
+
+/// Decides what goes wrong, given the number of the request.
+pub type Faults = dyn Fn(u64) -> Option<Fault> + Send + Sync;
+
+#[derive(Debug, Clone)]
+enum Object {
+    Bytes(Arc<[u8]>),
+    File(Arc<File>, u64),
+}
+
+impl Object {
+    fn len(&self) -> u64 {
+        match self {
+            Self::Bytes(bytes) => bytes.len() as u64,
+            Self::File(_, size) => *size,
+        }
+    }
+
+    fn read(&self, start: u64, end: u64) -> Vec<u8> {
+        match self {
+            Self::Bytes(bytes) => bytes[start as usize..end as usize].to_vec(),
+            Self::File(file, _) => {
+                let mut bytes = vec![0; (end - start) as usize];
+                file.read_exact_at(&mut bytes, start).expect("bytes of a file");
+                bytes
+            }
+        }
+    }
+}
+
+struct Shared {
+    objects: Mutex<BTreeMap<String, (Object, u64)>>,
+    latency: Duration,
+    page: usize,
+    faults: Box<Faults>,
+    requests: AtomicU64,
+    bytes: AtomicU64,
+    in_flight: AtomicU64,
+    most_in_flight: AtomicU64,
+    is_over: AtomicBool,
+}
+
+/// A server that runs until it is dropped.
+pub struct ObjectServer {
+    shared: Arc<Shared>,
+    address: String,
+}
+
+/// How a server behaves.
+pub struct Behaviour {
+    /// Every answer takes this long.
+    pub latency: Duration,
+    /// Entries of a page of a listing.
+    pub page: usize,
+    /// What goes wrong.
+    pub faults: Box<Faults>,
+}
+
+impl Default for Behaviour {
+    fn default() -> Self {
+        Self { latency: Duration::ZERO, page: 1000, faults: Box::new(|_| None) }
+    }
+}
+
+impl ObjectServer {
+    pub fn start(behaviour: Behaviour) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = format!("http://{}", listener.local_addr().expect("an address"));
+        let Behaviour { latency, page, faults } = behaviour;
+        let shared = Arc::new(Shared {
+            objects: Mutex::default(),
+            latency,
+            page,
+            faults,
+            requests: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+            in_flight: AtomicU64::new(0),
+            most_in_flight: AtomicU64::new(0),
+            is_over: AtomicBool::new(false),
+        });
+        let served = Arc::clone(&shared);
+        thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                if served.is_over.load(Ordering::Relaxed) {
+                    return;
+                }
+                let served = Arc::clone(&served);
+                // Whatever happens to a connection is the client's to see.
+                thread::spawn(move || drop(served.connection(&stream)));
+            }
+        });
+        Self { shared, address }
+    }
+
+    /// What `--endpoint` is given.
+    pub fn endpoint(&self) -> &str {
+        &self.address
+    }
+
+    pub fn put(&self, key: &str, bytes: &[u8]) {
+        self.insert(key, Object::Bytes(bytes.into()));
+    }
+
+    /// Takes all files below a directory for objects with their paths as keys.
+    pub fn put_directory(&self, directory: &Path, prefix: &str) {
+        let mut todo: Vec<PathBuf> = vec![directory.to_owned()];
+        while let Some(path) = todo.pop() {
+            if path.is_dir() {
+                todo.extend(
+                    fs::read_dir(&path).expect("a directory").map(|entry| entry.expect("an entry").path()),
+                );
+                continue;
+            }
+            let name = path.strip_prefix(directory).expect("below it").to_str().expect("a plain name");
+            let file = File::open(&path).expect("a file");
+            let size = file.metadata().expect("its size").len();
+            self.insert(&format!("{prefix}{name}"), Object::File(Arc::new(file), size));
+        }
+    }
+
+    fn insert(&self, key: &str, object: Object) {
+        let mut objects = self.shared.objects.lock().unwrap();
+        let version = objects.get(key).map_or(1, |(_, version)| version + 1);
+        objects.insert(key.to_owned(), (object, version));
+    }
+
+    pub fn remove(&self, key: &str) {
+        self.shared.objects.lock().unwrap().remove(key);
+    }
+
+    /// Keys and sizes.
+    pub fn objects(&self) -> Vec<(String, u64)> {
+        let objects = self.shared.objects.lock().unwrap();
+        objects.iter().map(|(key, (object, _))| (key.clone(), object.len())).collect()
+    }
+
+    pub fn requests(&self) -> u64 {
+        self.shared.requests.load(Ordering::Relaxed)
+    }
+
+    /// Bytes of bodies of objects.
+    pub fn bytes(&self) -> u64 {
+        self.shared.bytes.load(Ordering::Relaxed)
+    }
+
+    pub fn most_in_flight(&self) -> u64 {
+        self.shared.most_in_flight.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for ObjectServer {
+    fn drop(&mut self) {
+        self.shared.is_over.store(true, Ordering::Relaxed);
+        // Wakes the one who accepts.
+        drop(TcpStream::connect(self.address.trim_start_matches("http://")));
+    }
+}
+
+struct Request {
+    method: String,
+    /// Decoded, without the bucket.
+    key: String,
+    query: BTreeMap<String, String>,
+    range: Option<String>,
+}
+
+struct Answer {
+    status: &'static str,
+    headers: String,
+    body: Vec<u8>,
+    /// Of a HEAD: the length of the body that is not there.
+    length: Option<u64>,
+}
+
+impl Answer {
+    fn error(status: &'static str, code: &str) -> Self {
+        let body =
+            format!("<Error><Code>{code}</Code><Message>as it was ordered</Message></Error>").into_bytes();
+        Self { status, headers: String::new(), body, length: None }
+    }
+}
+
+impl Shared {
+    fn connection(&self, stream: &TcpStream) -> io::Result<()> {
+        stream.set_nodelay(true)?;
+        let mut reader = BufReader::new(stream);
+        while let Some(request) = read_request(&mut reader)? {
+            let number = self.requests.fetch_add(1, Ordering::Relaxed);
+            let now = self.in_flight.fetch_add(1, Ordering::Relaxed) + 1;
+            self.most_in_flight.fetch_max(now, Ordering::Relaxed);
+            thread::sleep(self.latency);
+            let fault = (self.faults)(number);
+            let done = self.answer(stream, &request, fault);
+            self.in_flight.fetch_sub(1, Ordering::Relaxed);
+            if !done? {
+                return stream.shutdown(Shutdown::Both);
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the answer. False if the connection is to end.
+    fn answer(&self, mut stream: &TcpStream, request: &Request, fault: Option<Fault>) -> io::Result<bool> {
+        let range = request.range.as_deref().filter(|_| fault != Some(Fault::WholeObject));
+        let mut answer = match fault {
+            Some(Fault::NoAnswer) => return Ok(false),
+            Some(Fault::Status(500)) => Answer::error("500 Internal Server Error", "InternalError"),
+            Some(Fault::Status(503)) => {
+                let slow_down = Answer::error("503 Slow Down", "SlowDown");
+                Answer { headers: "Retry-After: 0\r\n".to_owned(), ..slow_down }
+            }
+            Some(Fault::Status(other)) => panic!("{other} is no fault of this server"),
+            _ if request.query.contains_key("list-type") => self.list(&request.query),
+            _ => self.object(&request.key, range),
+        };
+        if fault == Some(Fault::ShiftedRange) {
+            answer.headers = shifted(&answer.headers);
+        }
+        match fault {
+            Some(Fault::ShortBody) => drop(answer.body.pop()),
+            Some(Fault::LongBody) => answer.body.push(b'x'),
+            _ => {}
+        }
+        let is_head = request.method == "HEAD";
+        let length = answer.length.filter(|_| is_head).unwrap_or(answer.body.len() as u64);
+        let length = match fault {
+            Some(Fault::LengthTooLarge) => length + 1,
+            Some(Fault::LengthTooSmall) => length.saturating_sub(1),
+            _ => length,
+        };
+        let head =
+            format!("HTTP/1.1 {}\r\n{}Content-Length: {length}\r\n\r\n", answer.status, answer.headers);
+        let mut bytes = head.into_bytes();
+        if !is_head {
+            bytes.extend_from_slice(&answer.body);
+            self.bytes.fetch_add(answer.body.len() as u64, Ordering::Relaxed);
+        }
+        match fault {
+            Some(Fault::BreaksOff) => {
+                stream.write_all(
+                    &bytes[..bytes.len() - answer.body.len().div_ceil(2) * usize::from(!is_head)],
+                )?;
+                return Ok(false);
+            }
+            Some(Fault::Slow) => {
+                for piece in bytes.chunks(bytes.len().div_ceil(4)) {
+                    stream.write_all(piece)?;
+                    thread::sleep(Duration::from_millis(2));
+                }
+            }
+            _ => stream.write_all(&bytes)?,
+        }
+        Ok(!matches!(fault, Some(Fault::LengthTooLarge | Fault::LengthTooSmall)))
+    }
+
+    fn object(&self, key: &str, range: Option<&str>) -> Answer {
+        let Some((object, version)) = self.objects.lock().unwrap().get(key).cloned() else {
+            return Answer::error("404 Not Found", "NoSuchKey");
+        };
+        let size = object.len();
+        let mut headers = format!(
+            "ETag: \"{version}-{size}\"\r\nLast-Modified: Wed, 21 Oct 2015 07:28:00 GMT\r\nAccept-Ranges: bytes\r\n"
+        );
+        let Some(range) = range else {
+            return Answer { status: "200 OK", headers, body: object.read(0, size), length: Some(size) };
+        };
+        let (from, to) = range.trim_start_matches("bytes=").split_once('-').expect("a range");
+        let (start, end) = match (from.parse::<u64>(), to.parse::<u64>()) {
+            (Ok(from), Ok(to)) => (from, to.saturating_add(1).min(size)),
+            (Ok(from), Err(_)) => (from, size),
+            (Err(_), suffix) => (size.saturating_sub(suffix.expect("a number")), size),
+        };
+        if start >= end {
+            return Answer::error("416 Requested Range Not Satisfiable", "InvalidRange");
+        }
+        headers += &format!("Content-Range: bytes {start}-{}/{size}\r\n", end - 1);
+        let body = object.read(start, end);
+        Answer { status: "206 Partial Content", headers, length: Some(body.len() as u64), body }
+    }
+
+    fn list(&self, query: &BTreeMap<String, String>) -> Answer {
+        let of = |name: &str| query.get(name).map_or("", String::as_str);
+        let (prefix, delimiter, after) = (of("prefix"), of("delimiter"), of("continuation-token"));
+        let most = of("max-keys").parse().unwrap_or(self.page).min(self.page);
+        let (mut entries, mut count, mut last, mut next) = (String::new(), 0, String::new(), None);
+        for (key, (object, version)) in self.objects.lock().unwrap().iter() {
+            let Some(name) = key.strip_prefix(prefix) else { continue };
+            let directory =
+                name.find('/').filter(|_| delimiter == "/").map(|at| format!("{prefix}{}", &name[..=at]));
+            let entry = directory.clone().unwrap_or_else(|| key.clone());
+            if entry.as_str() <= after || entry == last {
+                continue;
+            }
+            if count == most {
+                next = Some(last);
+                break;
+            }
+            entries += &match directory {
+                Some(directory) => {
+                    format!("<CommonPrefixes><Prefix>{}</Prefix></CommonPrefixes>", escaped(&directory))
+                }
+                None => format!(
+                    "<Contents><Key>{}</Key><Size>{}</Size><ETag>&quot;{version}-{}&quot;</ETag><LastModified>2015-10-21T07:28:00Z</LastModified></Contents>",
+                    escaped(key),
+                    object.len(),
+                    object.len()
+                ),
+            };
+            last = entry;
+            count += 1;
+        }
+        let token =
+            next.map(|next| format!("<NextContinuationToken>{}</NextContinuationToken>", escaped(&next)));
+        let body = format!(
+            "<ListBucketResult><Name>{BUCKET}</Name><KeyCount>{count}</KeyCount>{entries}{}</ListBucketResult>",
+            token.unwrap_or_default()
+        );
+        Answer { status: "200 OK", headers: String::new(), body: body.into_bytes(), length: None }
+    }
+}
+
+fn read_request(reader: &mut BufReader<&TcpStream>) -> io::Result<Option<Request>> {
+    let mut lines = Vec::new();
+    loop {
+        let mut line = String::new();
+        if reader.read_line(&mut line)? == 0 {
+            return Ok(None);
+        }
+        let line = line.trim_end().to_owned();
+        if line.is_empty() {
+            break;
+        }
+        lines.push(line);
+    }
+    let mut words = lines[0].split(' ');
+    let (method, target) = (words.next().expect("a method"), words.next().expect("a target"));
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let path = decoded(path);
+    let path = path.strip_prefix('/').expect("a path");
+    let key = path.strip_prefix(BUCKET).expect("the bucket").trim_start_matches('/').to_owned();
+    let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    let query = pairs.map(|(name, value)| (name.to_owned(), decoded(value))).collect();
+    let headers = lines[1..].iter().filter_map(|line| line.split_once(": "));
+    let mut ranges = headers.filter(|(name, _)| name.eq_ignore_ascii_case("range"));
+    let range = ranges.next().map(|(_, range)| range.to_owned());
+    Ok(Some(Request { method: method.to_owned(), key, query, range }))
+}
+
+fn decoded(text: &str) -> String {
+    let (mut bytes, mut rest) = (Vec::new(), text.as_bytes());
+    while let Some((first, more)) = rest.split_first() {
+        if *first == b'%' {
+            let hex = std::str::from_utf8(&more[..2]).expect("two digits");
+            bytes.push(u8::from_str_radix(hex, 16).expect("two digits"));
+            rest = &more[2..];
+        } else {
+            bytes.push(*first);
+            rest = more;
+        }
+    }
+    String::from_utf8(bytes).expect("a text")
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('\'', "&apos;")
+}
+
+/// The same headers with another range.
+fn shifted(headers: &str) -> String {
+    let one =
+        |line: &str| match line.strip_prefix("Content-Range: bytes ").and_then(|rest| rest.split_once('/')) {
+            Some((range, size)) => {
+                let (from, to) = range.split_once('-').expect("a range");
+                let next = |text: &str| text.parse::<u64>().expect("a number") + 1;
+                format!("Content-Range: bytes {}-{}/{}\r\n", next(from), next(to), next(size))
+            }
+            None => format!("{line}\r\n"),
+        };
+    headers.lines().map(one).collect()
+}
