@@ -79,7 +79,7 @@ fn full(file: &MetadataFile, settings: &Settings) -> Analysis {
     let SnapshotReading { snapshot, details, tables, .. } = open.into_reading();
     let input = Input { snapshot: &snapshot, details: &details, tables: &tables, settings };
     let scan = Scan::plan(input, &|_, _| true);
-    let options = ScanOptions { threads: 2, memory: 128 << 20, checksums: true };
+    let options = ScanOptions { threads: 2, memory: 128 << 20, checksums: true, requests: 8 };
     let sum = Mutex::new(ScanPartial::default());
     let spill = || Box::new(NoSpill) as Box<_>;
     scan.analyze(&storage, options, &Progress::default(), &spill, &sum, &|_| {});

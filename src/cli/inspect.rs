@@ -5,7 +5,7 @@ use std::io::Write;
 
 use clap::Args;
 
-use super::{Common, Exit, Failure, Format, Selection, current_dir, exit, output_failure};
+use super::{Common, Exit, Failure, Format, Reading, Selection, current_dir, exit, output_failure};
 use crate::analyzers::overview;
 use crate::analyzers::root::{JobSummary, RootOverview, SnapshotRow};
 use crate::model::{Finding, OperatorId};
@@ -50,9 +50,13 @@ struct Ask {
 }
 
 impl Inspect {
+    pub(super) fn reading(&self) -> &Reading {
+        &self.common.reading
+    }
+
     pub(super) fn run(&self, out: &mut dyn Write) -> Result<Exit, Failure> {
         let here = current_dir()?;
-        let location = super::location(&self.path, &here)?;
+        let location = self.common.reading.location(&self.path, &here)?;
         // What is typed wrongly is said before anything is read.
         let (rules, uids) = (self.common.reading.rules(&here)?, self.selection.uids()?);
         let storage = self.common.reading.stores()?;

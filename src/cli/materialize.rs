@@ -44,9 +44,13 @@ pub(super) struct Materialize {
 }
 
 impl Materialize {
+    pub(super) fn reading(&self) -> &Reading {
+        &self.reading
+    }
+
     pub(super) fn run(&self, out: &mut dyn Write) -> Result<Exit, Failure> {
         let here = current_dir()?;
-        let location = super::location(&self.path, &here)?;
+        let location = self.reading.location(&self.path, &here)?;
         let rules = self.reading.rules(&here)?;
         let storage = self.reading.stores()?;
         let (file, _) = super::snapshot(&storage, &self.path, &location, self.reading.in_flight())?;

@@ -3,21 +3,28 @@
 mod analyze;
 mod inspect;
 mod materialize;
+mod sizes;
 mod spill;
+mod stats;
 
 use std::collections::HashMap;
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use self::sizes::byte_size;
 use crate::analyzers::overview::{Context, Filter};
 use crate::model::{Finding, OperatorId, Places, Severity};
 use crate::readers::discover::{self, JobDirectory, MetadataFile, Target};
 use crate::readers::opener::RelocateRule;
 use crate::report::Layout;
-use crate::storage::{Access, FlinkConf, InFlight, Location, Storage, StorageErrorKind, Stores};
+use crate::storage::{
+    Access, CacheDirectory, FlinkConf, InFlight, Location, Meter, Storage, StorageErrorKind, Stores,
+};
 
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,6 +80,16 @@ enum Command {
     Materialize(materialize::Materialize),
 }
 
+impl Command {
+    fn reading(&self) -> &Reading {
+        match self {
+            Self::Inspect(inspect) => inspect.reading(),
+            Self::Analyze(analyze) => analyze.reading(),
+            Self::Materialize(materialize) => materialize.reading(),
+        }
+    }
+}
+
 /// How results are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Format {
@@ -91,8 +108,14 @@ struct Reading {
     /// How many requests may be under way at once
     #[arg(long, default_value_t = 32, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     in_flight: u16,
+    /// Tell on stderr, when all is done, what was asked of stores and how fast it came
+    #[arg(long)]
+    stats: bool,
     #[command(flatten)]
     reaching: Reaching,
+    /// Counts what is asked.
+    #[arg(skip)]
+    meter: Arc<Meter>,
 }
 
 /// The heading of the options of [`Reaching`].
@@ -119,6 +142,13 @@ struct Reaching {
     /// Flink's config.yaml or flink-conf.yaml, for its s3.*, fs.gs.* and fs.azure.* options
     #[arg(long, help_heading = STORES, value_name = "FILE")]
     flink_conf: Option<PathBuf>,
+    /// Keep what is read of objects in a directory, for later runs: each object is still asked for once, to know that
+    /// it is the same
+    #[arg(long, help_heading = STORES, value_name = "DIR")]
+    cache: Option<PathBuf>,
+    /// How large that directory may get; what was used longest ago goes first
+    #[arg(long, help_heading = STORES, default_value = "10G", value_name = "BYTES", value_parser = byte_size)]
+    cache_size: u64,
 }
 
 /// Options of every command that reports.
@@ -149,22 +179,21 @@ struct Selection {
 }
 
 impl Reaching {
+    fn flink(&self) -> Result<FlinkConf, Failure> {
+        let Some(path) = &self.flink_conf else { return Ok(FlinkConf::default()) };
+        let text = std::fs::read_to_string(path)
+            .map_err(|e| Failure::usage(format!("--flink-conf {}: {e}", path.display())))?;
+        Ok(FlinkConf::parse(&text))
+    }
+
     fn access(&self) -> Result<Access, Failure> {
-        let flink = match &self.flink_conf {
-            Some(path) => {
-                let text = std::fs::read_to_string(path)
-                    .map_err(|e| Failure::usage(format!("--flink-conf {}: {e}", path.display())))?;
-                FlinkConf::parse(&text)
-            }
-            None => FlinkConf::default(),
-        };
         Ok(Access {
             endpoint: self.endpoint.clone(),
             region: self.region.clone(),
             path_style: self.path_style,
             allow_http: self.allow_http,
             anonymous: self.anonymous,
-            flink,
+            flink: self.flink()?,
             environment: std::env::vars_os()
                 .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
                 .collect(),
@@ -176,7 +205,20 @@ impl Reaching {
 
 impl Reading {
     fn stores(&self) -> Result<Stores, Failure> {
-        Ok(Stores::all(self.reaching.access()?))
+        let Reaching { cache, cache_size, .. } = &self.reaching;
+        let open = |directory: &PathBuf| {
+            CacheDirectory::open(directory, *cache_size, SystemTime::now)
+                .map_err(|error| Failure::usage(format!("--cache {}: {error}", directory.display())))
+        };
+        let cache = cache.as_ref().map(open).transpose()?;
+        Ok(Stores::all(self.reaching.access()?, cache, Arc::clone(&self.meter)))
+    }
+
+    /// The place that a user typed, be it as it stands in Flink's configuration.
+    fn location(&self, path: &str, here: &Location) -> Result<Location, Failure> {
+        // The error names the address itself, unless it holds what must not be shown.
+        let typed = Location::parse_in(path, here).map_err(|e| Failure::usage(format!("the path: {e}")))?;
+        Ok(self.reaching.flink()?.without_entropy(typed))
     }
 
     fn in_flight(&self) -> InFlight {
@@ -237,12 +279,6 @@ fn clock_ms() -> i64 {
 fn current_dir() -> Result<Location, Failure> {
     let dir = std::env::current_dir().map_err(|e| Failure::failed(format!("no current directory: {e}")))?;
     Location::from_local_path(&dir).map_err(|e| Failure::failed(format!("the current directory: {e}")))
-}
-
-/// The place that a user typed.
-fn location(path: &str, here: &Location) -> Result<Location, Failure> {
-    // The error names the address itself, unless it holds what must not be shown.
-    Location::parse_in(path, here).map_err(|e| Failure::usage(format!("the path: {e}")))
 }
 
 /// What a place is: a snapshot, a job's directory, or a root.
@@ -357,6 +393,7 @@ pub fn run() -> Exit {
             return if error.use_stderr() { Exit::Usage } else { Exit::Fine };
         }
     };
+    let begin = Instant::now();
     let mut out = io::BufWriter::new(io::stdout().lock());
     let result = match &cli.command {
         Command::Inspect(inspect) => inspect.run(&mut out),
@@ -364,6 +401,10 @@ pub fn run() -> Exit {
         Command::Materialize(materialize) => materialize.run(&mut out),
     };
     let result = result.and_then(|exit| out.flush().map(|()| exit).map_err(output_failure));
+    let reading = cli.command.reading();
+    if reading.stats {
+        eprint!("{}", stats::told(&reading.meter.counts(), begin.elapsed()));
+    }
     match result {
         Ok(exit) => exit,
         Err(failure) => {

@@ -6,6 +6,8 @@ use std::fmt;
 
 use yaml_rust2::{Yaml, YamlLoader};
 
+use super::{Location, SchemeClass};
+
 /// Options by their dotted keys.
 #[derive(Clone, Default)]
 pub struct FlinkConf {
@@ -55,6 +57,23 @@ impl FlinkConf {
     }
 }
 
+impl FlinkConf {
+    /// Where Flink puts `_metadata` of what is configured to lie at a location: without the first `s3.entropy.key` in its
+    /// path, as `org.apache.flink.core.fs.EntropyInjector` removes it. (In the paths of data files it becomes
+    /// random characters, and these are recorded as they are.) Any other location is what it is.
+    #[must_use]
+    pub fn without_entropy(&self, location: Location) -> Location {
+        let marker = self.get("s3.entropy.key").filter(|_| location.class() == SchemeClass::S3);
+        let Some((before, after)) = marker.and_then(|marker| location.path().split_once(marker)) else {
+            return location;
+        };
+        let root = location.store_root();
+        // The slashes around it become one.
+        let rest = format!("{before}{after}");
+        root.join(rest.trim_start_matches('/')).unwrap_or(root)
+    }
+}
+
 /// Adds what lies in a value under its dotted keys. Lists are of no use here.
 fn flatten(prefix: &str, value: &Yaml, options: &mut BTreeMap<String, String>) {
     let text = match value {
@@ -85,6 +104,30 @@ fn scalar(value: &Yaml) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_mark_of_entropy_is_removed_as_flink_removes_it() {
+        let conf = FlinkConf::parse("s3.entropy.key: _entropy_\n");
+        let without = |text: &str| conf.without_entropy(Location::parse(text).expect(text)).to_string();
+        for (configured, lies_at) in [
+            ("s3://b/_entropy_/checkpoints", "s3://b/checkpoints"),
+            ("s3a://b/flink/_entropy_/job/chk-1/_metadata", "s3a://b/flink/job/chk-1/_metadata"),
+            ("s3p://b/flink/_entropy_", "s3p://b/flink"),
+            ("s3://b/x-_entropy_-y/z", "s3://b/x--y/z"),
+            // Only the first.
+            ("s3://b/_entropy_/_entropy_/a", "s3://b/_entropy_/a"),
+            ("s3://b/_entropy_", "s3://b/"),
+            ("s3://_entropy_/a", "s3://_entropy_/a"),
+            ("gs://b/_entropy_/a", "gs://b/_entropy_/a"),
+            ("/data/_entropy_/a", "/data/_entropy_/a"),
+            ("s3://b/a", "s3://b/a"),
+        ] {
+            assert_eq!(without(configured), lies_at, "{configured}");
+        }
+        let none = FlinkConf::default();
+        let place = Location::parse("s3://b/_entropy_/a").expect("a place");
+        assert_eq!(none.without_entropy(place.clone()), place);
+    }
 
     #[test]
     fn both_kinds_of_files_say_the_same() {

@@ -42,6 +42,12 @@ pub(super) fn settings(access: &Access, root: &Location) -> Result<Settings, Str
     }
 }
 
+/// Where the store of a location is reached; empty for the provider's own address.
+pub(super) fn endpoint(access: &Access, location: &Location) -> String {
+    let settings = settings(access, &location.store_root());
+    settings.ok().and_then(|settings| settings.endpoint).unwrap_or_default()
+}
+
 fn from_environment(access: &Access, prefix: &str) -> BTreeMap<String, String> {
     let variables =
         access.environment.iter().filter(|(name, value)| name.starts_with(prefix) && !value.is_empty());

@@ -26,6 +26,8 @@ pub struct Meter {
     failed: AtomicU64,
     retries: AtomicU64,
     bytes: AtomicU64,
+    kept: AtomicU64,
+    kept_bytes: AtomicU64,
     log: Option<Mutex<Vec<RequestRecord>>>,
 }
 
@@ -48,6 +50,10 @@ pub struct Counts {
     pub retries: u64,
     /// Bytes of objects that were returned.
     pub bytes: u64,
+    /// Reads that cost no request, since what they asked for was kept from an earlier one.
+    pub kept: u64,
+    /// Bytes that these returned.
+    pub kept_bytes: u64,
 }
 
 impl Counts {
@@ -109,6 +115,12 @@ impl Meter {
         self.retries.fetch_add(retries, Ordering::Relaxed);
     }
 
+    /// Notes that so many bytes were kept, so that no request was made.
+    pub(super) fn record_kept(&self, bytes: u64) {
+        self.kept.fetch_add(1, Ordering::Relaxed);
+        self.kept_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
     /// What was counted so far.
     #[must_use]
     pub fn counts(&self) -> Counts {
@@ -122,6 +134,8 @@ impl Meter {
             failed: of(&self.failed),
             retries: of(&self.retries),
             bytes: of(&self.bytes),
+            kept: of(&self.kept),
+            kept_bytes: of(&self.kept_bytes),
         }
     }
 
@@ -249,8 +263,8 @@ mod tests {
                 full: 2,
                 list: 3,
                 failed: 2,
-                retries: 0,
-                bytes: 3 + 4 + 10 + 1 + 2
+                bytes: 3 + 4 + 10 + 1 + 2,
+                ..Counts::default()
             }
         );
         let log = storage.meter().take_log();

@@ -2,7 +2,8 @@
 //!
 //! [`Storage`] is the one interface through which everything else reads: local disk
 //! ([`LocalStorage`]), memory ([`MemoryStorage`], for tests and benches), and whatever store a scheme
-//! leads to ([`Stores`]). [`Metered`] counts and logs the requests of any of them.
+//! leads to ([`Stores`]). [`Metered`] counts and logs the requests of any of them, [`Cached`] keeps what was read for
+//! later runs, [`ReadAhead`] reads what will be asked for.
 //!
 //! # The contract
 //!
@@ -44,6 +45,7 @@
 
 mod access;
 mod ahead;
+mod cache;
 mod error;
 mod flink_conf;
 mod identity;
@@ -59,6 +61,7 @@ pub mod location;
 
 pub use access::Access;
 pub use ahead::{Close, ReadAhead, Within};
+pub use cache::{CacheDirectory, Cached};
 pub use error::{Result, StorageError, StorageErrorKind};
 pub use flink_conf::FlinkConf;
 pub use local::LocalStorage;

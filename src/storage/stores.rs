@@ -1,9 +1,9 @@
 //! The store that a location's scheme leads to.
 
 use super::{
-    Access, EachFn, Fetched, InFlight, ListScope, LocalStorage, Location, Meter, Metered, ObjectMeta,
-    ObjectStorage, Op, PageFn, ReadRequest, Result, SchemeClass, Span, Storage, StorageError,
-    StorageErrorKind, parallel,
+    Access, CacheDirectory, Cached, EachFn, Fetched, InFlight, ListScope, LocalStorage, Location, Meter,
+    Metered, ObjectMeta, ObjectStorage, Op, PageFn, ReadRequest, Result, SchemeClass, Span, Storage,
+    StorageError, StorageErrorKind, identity, parallel,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,11 +24,20 @@ impl Stores {
         Self { by_class: BTreeMap::new(), meter }
     }
 
-    /// Local disk, and every store that there is a client for, reached as told.
+    /// Local disk, and every store that there is a client for, reached as told, and counted by `meter`. What is read of
+    /// these is kept in `cache`, if there is one.
     #[must_use]
-    pub fn all(access: Access) -> Self {
-        let mut stores = Self::local();
-        let objects: Arc<dyn Storage> = Arc::new(ObjectStorage::new(access, Arc::clone(&stores.meter)));
+    pub fn all(access: Access, cache: Option<CacheDirectory>, meter: Arc<Meter>) -> Self {
+        let mut stores =
+            Self::new(Arc::clone(&meter)).with(SchemeClass::Local, Arc::new(LocalStorage::new()));
+        let objects = ObjectStorage::new(access.clone(), Arc::clone(&meter));
+        let objects: Arc<dyn Storage> = match cache {
+            Some(cache) => {
+                let endpoint = move |location: &Location| identity::endpoint(&access, location);
+                Arc::new(Cached::new(objects, cache, meter, endpoint))
+            }
+            None => Arc::new(objects),
+        };
         for class in [SchemeClass::S3, SchemeClass::Gcs, SchemeClass::Azure, SchemeClass::Http] {
             stores.by_class.insert(class, Arc::clone(&objects));
         }

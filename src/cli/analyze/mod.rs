@@ -16,12 +16,13 @@ use std::time::Instant;
 
 use clap::{Args, ValueEnum};
 
-use self::arguments::{budget, byte_size, error_share, ttl_argument};
+use self::arguments::{budget, error_share, ttl_argument};
 use self::depth::{Budget, Decided, DepthArgument};
 use self::progress::{Meter, Run};
 use self::save::SaveFile;
+use super::sizes::byte_size;
 use super::spill::SpillFile;
-use super::{Common, Exit, Failure, Format, Selection, current_dir, exit, output_failure};
+use super::{Common, Exit, Failure, Format, Reading, Selection, current_dir, exit, output_failure};
 use crate::analyzers::analysis::{
     Analysis, AnalysisPartial, Context, Depth, Engine, Method, ReferenceTime, Sampling, Settings, Shallow,
     Subjects, TtlArgument, VariantCost, Witness, error as estimate_error, finish,
@@ -122,9 +123,13 @@ struct Shallowly {
 }
 
 impl Analyze {
+    pub(super) fn reading(&self) -> &Reading {
+        &self.common.reading
+    }
+
     pub(super) fn run(&self, out: &mut dyn Write) -> Result<Exit, Failure> {
         let here = current_dir()?;
-        let location = super::location(&self.path, &here)?;
+        let location = self.common.reading.location(&self.path, &here)?;
         // What is typed wrongly is said before anything is read.
         self.check_engine()?;
         self.check_depth()?;

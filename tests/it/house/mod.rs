@@ -193,14 +193,15 @@ const DELETION: Reserved = Reserved {
         "unlink",
     ],
     macros: &[],
-    only_in: &["prune/execute"],
+    // A cache removes files of its own, in a directory of its own.
+    only_in: &["prune/execute", "storage/cache/files"],
     why: "only prune/execute deletes",
 };
 
 const WRITING: Reserved = Reserved {
     names: &["File::create", "File::options", "OpenOptions", "fs::copy", "fs::rename", "fs::write"],
     macros: &[],
-    only_in: &["cli/", "prune/execute"],
+    only_in: &["cli/", "prune/execute", "storage/cache/files"],
     why: "what reads does not write",
 };
 

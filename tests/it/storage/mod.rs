@@ -1,12 +1,15 @@
 //! Stores: one conformance suite for all of them, and what holds for reading many at once.
 
+mod commands;
 mod conformance;
 mod faulty;
 mod parallel;
 mod scripted;
 mod servers;
 
-use statescope::storage::{LocalStorage, Location, MemoryStorage, SchemeClass, Stores};
+use statescope::storage::{
+    CacheDirectory, Cached, LocalStorage, Location, MemoryStorage, SchemeClass, Stores,
+};
 use std::fs;
 use std::sync::Arc;
 
@@ -50,6 +53,27 @@ fn memory_conforms_under_every_scheme() {
         conformance::run(&unpaged, &root, &put);
         let routed = Stores::new(Arc::default()).with(root.class(), unpaged.clone());
         conformance::run(&routed, &root.join("routed").unwrap(), &put);
+    }
+}
+
+#[test]
+fn a_cache_conforms_when_it_is_new_and_when_it_is_not() {
+    let (memory, kept) = (Arc::new(MemoryStorage::new()), tempfile::tempdir().unwrap());
+    let put = |location: &Location, bytes: &[u8]| memory.put(location, bytes.to_vec());
+    for run in 0..3 {
+        let cache = CacheDirectory::open(kept.path(), 1 << 20, std::time::SystemTime::now).unwrap();
+        let cached = Cached::new(memory.clone(), cache, Arc::default(), |_| String::new());
+        let root = Location::parse("s3a://bucket/job").unwrap();
+        // Putting an object again makes another of it: the second time, nothing is as it was.
+        let put: &conformance::Put<'_> = if run < 2 { &put } else { &|_, _| () };
+        conformance::run(&cached, &root, put);
+        let paged = Location::parse(&format!("gs://bucket/{run}")).unwrap();
+        conformance::run_pages(
+            &cached,
+            &paged,
+            &|location, bytes| memory.put(location, bytes.to_vec()),
+            1000,
+        );
     }
 }
 
