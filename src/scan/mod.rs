@@ -10,7 +10,7 @@
 //! what is read at once, not by the size of the state.
 //!
 //! Where an answer takes its time, that is, anywhere but on local disk, splits are opened before workers take them
-//! ([`ahead`]), and their indexes and data are announced to a [`ReadAhead`], in the order in which they will be decoded.
+//! (`ahead`), and their indexes and data are announced to a [`ReadAhead`], in the order in which they will be decoded.
 //! What is read, and what comes of it, is the same.
 
 mod ahead;
