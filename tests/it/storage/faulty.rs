@@ -43,7 +43,7 @@ fn conforms(faults: Box<Faults>) -> Arc<Meter> {
 
 #[test]
 fn the_server_of_these_tests_conforms() {
-    let meter = conforms(Box::new(|_| None));
+    let meter = conforms(Box::new(|_, _| None));
     assert_eq!(meter.counts().retries, 0);
 }
 
@@ -51,10 +51,10 @@ fn the_server_of_these_tests_conforms() {
 fn what_goes_wrong_now_and_then_is_not_noticed() {
     let all = [Fault::NoAnswer, Fault::BreaksOff, Fault::Status(500), Fault::Status(503), Fault::Slow];
     for fault in all {
-        let meter = conforms(Box::new(move |number| (number % 3 == 1).then_some(fault)));
+        let meter = conforms(Box::new(move |_, same| (same % 4 == 0).then_some(fault)));
         assert_eq!(meter.counts().retries > 0, fault != Fault::Slow, "{fault:?}");
     }
-    conforms(Box::new(move |number| all.get(number as usize % 7).copied()));
+    conforms(Box::new(move |number, same| all.get(number as usize % 5).copied().filter(|_| same % 3 == 0)));
 }
 
 /// Every way to ask; each answer is what it is to be, or an error.
@@ -115,7 +115,7 @@ fn what_always_goes_wrong_is_an_error_and_never_other_bytes() {
         Fault::ShiftedRange,
         Fault::WholeObject,
     ] {
-        let server = server(Box::new(move |_| Some(fault)));
+        let server = server(Box::new(move |_, _| Some(fault)));
         server.put("dir/object", &(0..100).collect::<Vec<u8>>());
         ["a", "b", "c", "d"].iter().for_each(|name| server.put(&format!("dir/{name}"), b"x"));
         let (storage, meter) = storage(&server);

@@ -10,7 +10,7 @@
     unreachable_pub
 )]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -49,8 +49,8 @@ pub enum Fault {
     WholeObject,
 }
 
-/// Decides what goes wrong, given the number of the request.
-pub type Faults = dyn Fn(u64) -> Option<Fault> + Send + Sync;
+/// Decides what goes wrong, given the number of the request, among all and among those that are the same.
+pub type Faults = dyn Fn(u64, u64) -> Option<Fault> + Send + Sync;
 
 #[derive(Debug, Clone)]
 enum Object {
@@ -83,6 +83,8 @@ struct Shared {
     latency: Duration,
     page: usize,
     faults: Box<Faults>,
+    /// How often each request came.
+    came: Mutex<HashMap<Request, u64>>,
     requests: AtomicU64,
     bytes: AtomicU64,
     in_flight: AtomicU64,
@@ -108,7 +110,7 @@ pub struct Behaviour {
 
 impl Default for Behaviour {
     fn default() -> Self {
-        Self { latency: Duration::ZERO, page: 1000, faults: Box::new(|_| None) }
+        Self { latency: Duration::ZERO, page: 1000, faults: Box::new(|_, _| None) }
     }
 }
 
@@ -122,6 +124,7 @@ impl ObjectServer {
             latency,
             page,
             faults,
+            came: Mutex::default(),
             requests: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             in_flight: AtomicU64::new(0),
@@ -206,6 +209,7 @@ impl Drop for ObjectServer {
     }
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Request {
     method: String,
     /// Decoded, without the bucket.
@@ -239,7 +243,12 @@ impl Shared {
             let now = self.in_flight.fetch_add(1, Ordering::Relaxed) + 1;
             self.most_in_flight.fetch_max(now, Ordering::Relaxed);
             thread::sleep(self.latency);
-            let fault = (self.faults)(number);
+            let same = {
+                let mut came = self.came.lock().unwrap();
+                let count = came.entry(request.clone()).or_default();
+                std::mem::replace(count, *count + 1)
+            };
+            let fault = (self.faults)(number, same);
             let done = self.answer(stream, &request, fault);
             self.in_flight.fetch_sub(1, Ordering::Relaxed);
             if !done? {
