@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use super::FileId;
+
 /// How much a finding matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -12,6 +14,32 @@ pub enum Severity {
     Warning,
     /// Something could not be read; figures are missing.
     Error,
+}
+
+/// What something means for who wants to restore from a snapshot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Effect {
+    /// Nothing.
+    Harmless,
+    /// Whether it can be restored is not known.
+    Unknown,
+    /// It cannot be restored as it is.
+    Breaks,
+}
+
+/// The part of a snapshot that a finding is about, for who draws conclusions from it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum About {
+    /// A file, and with it every handle that names it.
+    File(FileId),
+    /// The keyed state of a subtask.
+    Subtask {
+        /// Index of the operator in the snapshot.
+        operator: usize,
+        /// The subtask.
+        subtask: u32,
+    },
 }
 
 /// A problem in data. Findings do not stop the program.
@@ -31,6 +59,12 @@ pub struct Finding {
     pub part: Option<String>,
     /// What to do.
     pub remedy: String,
+    /// What it is about. Not part of the output.
+    #[serde(skip)]
+    pub about: Option<About>,
+    /// What it means for who wants to restore, where its code alone does not tell. Not part of the output.
+    #[serde(skip)]
+    pub effect: Option<Effect>,
 }
 
 impl Finding {
@@ -50,6 +84,8 @@ impl Finding {
             offset: None,
             part: None,
             remedy: remedy.into(),
+            about: None,
+            effect: None,
         }
     }
 
@@ -89,6 +125,20 @@ impl Finding {
     #[must_use]
     pub fn of(mut self, part: impl Into<String>) -> Self {
         self.part = Some(part.into());
+        self
+    }
+
+    /// What it is about.
+    #[must_use]
+    pub fn about(mut self, about: About) -> Self {
+        self.about = Some(about);
+        self
+    }
+
+    /// What it means for who wants to restore, whatever its code means else.
+    #[must_use]
+    pub fn meaning(mut self, effect: Effect) -> Self {
+        self.effect = Some(effect);
         self
     }
 }

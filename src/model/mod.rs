@@ -6,6 +6,6 @@ pub mod places;
 pub mod snapshot;
 
 pub use details::*;
-pub use finding::{Finding, Severity};
+pub use finding::{About, Effect, Finding, Severity};
 pub use places::{Places, Relocation};
 pub use snapshot::*;

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 /// Where the files that were read were found.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Places {
     /// Files read beside `_metadata`, as recorded: a copy of the directory keeps them.
     pub relative: u64,
@@ -30,4 +30,6 @@ pub struct Relocation {
     pub to: String,
     /// How many files were read there.
     pub files: u64,
+    /// Whether the user said so.
+    pub by_hand: bool,
 }

@@ -62,6 +62,8 @@ pub struct JobDirectory {
     pub job_id: Option<String>,
     /// The checkpoints, by number.
     pub checkpoints: BTreeMap<u64, CheckpointDirectory>,
+    /// Directories in it that Flink does not make inside a job's: savepoints may be among them.
+    pub others: Vec<Location>,
 }
 
 /// A `chk-N` directory.
@@ -156,12 +158,12 @@ fn job_directory(
     children: &[ListEntry],
     in_flight: InFlight,
 ) -> Result<JobDirectory, StorageError> {
-    let mut numbered = Vec::new();
+    let (mut numbered, mut others) = (Vec::new(), Vec::new());
     for child in children {
-        if let ListEntry::Directory(directory) = child
-            && let Some(number) = directory.file_name().and_then(checkpoint_number)
-        {
-            numbered.push((number, directory.clone()));
+        let ListEntry::Directory(directory) = child else { continue };
+        match directory.file_name().and_then(checkpoint_number) {
+            Some(number) => numbered.push((number, directory.clone())),
+            None => others.extend(Some(directory).filter(|d| is_worth_a_look(d)).cloned()),
         }
     }
     // A suffix of no bytes is answered from the object's meta data alone.
@@ -177,7 +179,7 @@ fn job_directory(
         checkpoints.insert(number, CheckpointDirectory { location, complete });
     }
     let job_id = location.file_name().filter(|name| is_job_id(name)).map(str::to_owned);
-    Ok(JobDirectory { location: location.clone(), job_id, checkpoints })
+    Ok(JobDirectory { location: location.clone(), job_id, checkpoints, others })
 }
 
 /// Everything that was found under a root.

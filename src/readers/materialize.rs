@@ -349,16 +349,6 @@ impl Materialization {
         for (at, named) in files.iter_mut().enumerate() {
             named.size = parts.get(at, &owner, &mut findings).map_or(0, |part| part.size);
         }
-        if current.is_none() {
-            findings.push(
-                Finding::error(
-                    "current_missing",
-                    "CURRENT is not among the files of the handle",
-                    "RocksDB cannot open this database; the snapshot cannot be restored",
-                )
-                .of(&owner),
-            );
-        }
         let manifest = manifest_part(&parts, current, &manifests, &owner, &mut findings);
         let database = manifest.and_then(|(name, part)| {
             let prefix = chosen.operator.key_group_prefix();

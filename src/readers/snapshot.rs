@@ -6,11 +6,11 @@ use statescope_formats::flink::metadata::Metadata;
 use statescope_formats::{Error as FormatError, Limits};
 
 use super::convert::snapshot_from_metadata;
-use super::details::{read_details, read_tails};
+use super::details::{is_unknown, read_details, read_tails};
 use super::discover::{METADATA, MetadataFile};
 use super::opener::{Opener, RelocateRule};
 use super::source::Source;
-use crate::model::{Details, FileId, Finding, Places, Snapshot};
+use crate::model::{Details, Effect, FileId, Finding, Places, Snapshot};
 use crate::storage::{InFlight, Storage};
 
 /// How a snapshot is read.
@@ -81,21 +81,20 @@ pub fn decode_metadata(file: &MetadataFile) -> Result<(Snapshot, Vec<Finding>), 
     let (metadata, error) = Metadata::decode_partial(&file.bytes, Limits::default())?;
     let mut findings = Vec::new();
     if let Some(error) = error {
-        findings.push(
-            Finding::error(
-                "metadata_not_whole",
-                format!(
-                    "_metadata cannot be decoded to its end: {error}; what stands before that place is \
+        let finding = Finding::error(
+            "metadata_not_whole",
+            format!(
+                "_metadata cannot be decoded to its end: {error}; what stands before that place is \
                      shown ({}), whatever follows is missing",
-                    match metadata.operators.len() {
-                        1 => "1 operator".to_owned(),
-                        n => format!("{n} operators"),
-                    }
-                ),
-                "if the file was copied, copy it again; Flink cannot restore from it as it is",
-            )
-            .at(error.offset()),
-        );
+                match metadata.operators.len() {
+                    1 => "1 operator".to_owned(),
+                    n => format!("{n} operators"),
+                }
+            ),
+            "if the file was copied, copy it again; Flink cannot restore from it as it is",
+        )
+        .at(error.offset());
+        findings.push(if is_unknown(&error) { finding.meaning(Effect::Unknown) } else { finding });
     }
     let snapshot = snapshot_from_metadata(&metadata, file.bytes.len() as u64, &mut findings);
     let name = file.directory.join(METADATA).map_or_else(|_| METADATA.to_owned(), |l| l.to_string());

@@ -44,29 +44,6 @@ fn whole(path: &str) -> Value {
     fixture("inc-1.20").copy().run(&["inspect", path, "-o", "json", "--properties"]).json()
 }
 
-/// Where a file that an operator's first subtask names by this name lies in the copy.
-fn file_of(path: &str, name: &str) -> String {
-    file_in(fixture("inc-1.20"), path, |local| local.starts_with(name))
-}
-
-fn file_in(fixture: &Fixture, path: &str, wanted: impl Fn(&str) -> bool) -> String {
-    let flink = fixture.flink();
-    let snapshot = list(&flink["snapshots"]).iter().find(|s| s["snapshot"] == *path).unwrap();
-    for subtask in list(&snapshot["operators"]).iter().flat_map(|o| list(&o["subtasks"])) {
-        for handle in list(&subtask["managed_keyed"]) {
-            let files = list(&handle["shared"]).iter().chain(list(&handle["private"]));
-            let named = files.map(|f| (text(&f["local_path"]), f)).chain([("meta", &handle["meta"])]);
-            if let Some((_, file)) = named.into_iter().find(|(name, _)| wanted(name)) {
-                return match text(&file["where"]) {
-                    "relative" => format!("{path}/{}", text(&file["path"])),
-                    _ => super::support::neutral(text(&file["path"])),
-                };
-            }
-        }
-    }
-    panic!("no such file in {path}");
-}
-
 #[test]
 fn a_place_that_holds_no_snapshot() {
     let dir = tempfile::tempdir().unwrap();
@@ -218,7 +195,8 @@ fn flip_in_the_footer(path: &Path) {
 fn a_file_that_is_missing_or_spoiled_is_a_finding_and_the_rest_is_shown() {
     let path = fixture("inc-1.20").newest();
     let before = whole(&path);
-    let files = ["meta", "CURRENT", "MANIFEST-", "OPTIONS-", "0"].map(|name| file_of(&path, name));
+    let files = ["meta", "CURRENT", "MANIFEST-", "OPTIONS-", "0"]
+        .map(|name| fixture("inc-1.20").file_named(&path, name));
     let [meta, current, manifest, options, sst] = files.each_ref().map(String::as_str);
     let props: &[&str] = &["--properties"];
     let damages = [
@@ -340,18 +318,18 @@ fn a_store_that_refuses_is_told_as_such() {
     use statescope::storage::{Fault, StorageErrorKind};
     let fixture = fixture("inc-1.20");
     let path = fixture.newest();
-    let manifest = fixture.recorded(&file_of(&path, "MANIFEST-"));
-    for (kind, says) in [
-        (StorageErrorKind::PermissionDenied, "check what the identity in use may read"),
-        (StorageErrorKind::Throttled, "fewer requests in flight"),
-        (StorageErrorKind::Archived, "archive"),
+    let manifest = fixture.recorded(&fixture.file_named(&path, "MANIFEST-"));
+    for (kind, code, says) in [
+        (StorageErrorKind::PermissionDenied, "file_unreadable", "check what the identity in use may read"),
+        (StorageErrorKind::Throttled, "file_unreadable", "fewer requests in flight"),
+        (StorageErrorKind::Archived, "file_archived", "archive"),
     ] {
         let storage = fixture.in_memory(|p| fixture.recorded(p));
         storage.fail_at(&manifest, Fault::Fail(kind.clone()));
         let seen = try_see(&storage, &fixture.recorded(&path), &Ask::default()).unwrap();
         let findings: Vec<_> = seen.overview.findings.iter().map(|f| (f.code, &f.message)).collect();
         assert_eq!(findings.len(), 1, "{findings:#?}");
-        assert_eq!(findings[0].0, "file_unreadable");
+        assert_eq!(findings[0].0, code);
         assert!(findings[0].1.contains(&kind.to_string()) && findings[0].1.contains(says), "{findings:#?}");
         // What fails for another reason than that nothing is there is not looked for elsewhere.
         storage.clear_faults();

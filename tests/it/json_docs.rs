@@ -84,7 +84,7 @@ fn every_field_is_described() {
 
 /// The codes that the sources give to findings: the first literal behind what makes one.
 fn codes(source: &str) -> Vec<&str> {
-    let makers = ["Finding::error(", "Finding::warning(", "Finding::info(", "(not_decoded("];
+    let makers = ["Finding::error(", "Finding::warning(", "Finding::info(", "not_decoded("];
     let mut found = Vec::new();
     for maker in makers {
         for (at, _) in source.match_indices(maker) {

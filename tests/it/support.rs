@@ -115,6 +115,26 @@ impl Fixture {
         files.into_iter().map(|path| (path.clone(), fs::read(self.dir.join(&path)).unwrap())).collect()
     }
 
+    /// Where a file lies that the first handle of a snapshot with such a file names by a name that begins so; `meta`
+    /// is the meta data of the backend.
+    pub fn file_named(&self, path: &str, begin: &str) -> String {
+        let flink = self.flink();
+        let snapshot = list(&flink["snapshots"]).iter().find(|s| s["snapshot"] == *path).unwrap();
+        for subtask in list(&snapshot["operators"]).iter().flat_map(|o| list(&o["subtasks"])) {
+            for handle in list(&subtask["managed_keyed"]) {
+                let files = list(&handle["shared"]).iter().chain(list(&handle["private"]));
+                let named = files.map(|f| (text(&f["local_path"]), f)).chain([("meta", &handle["meta"])]);
+                if let Some((_, file)) = named.into_iter().find(|(name, _)| name.starts_with(begin)) {
+                    return match text(&file["where"]) {
+                        "relative" => format!("{path}/{}", text(&file["path"])),
+                        _ => neutral(text(&file["path"])),
+                    };
+                }
+            }
+        }
+        panic!("no such file in {path}");
+    }
+
     /// A store that holds the files where `place` says.
     pub fn in_memory(&self, place: impl Fn(&str) -> Location) -> MemoryStorage {
         let storage = MemoryStorage::new();

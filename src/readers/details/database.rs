@@ -11,9 +11,11 @@ use statescope_formats::rocksdb::options::Options;
 
 use super::super::opener::Part;
 use super::{Parts, not_decoded};
-use crate::model::{DatabaseDetails, DatabaseFileKind, DatabaseHandle, FileId, Finding, Table, TableBounds};
+use crate::model::{
+    About, DatabaseDetails, DatabaseFileKind, DatabaseHandle, FileId, Finding, Table, TableBounds,
+};
 
-/// The MANIFEST that CURRENT names.
+/// The MANIFEST that CURRENT names; without a CURRENT, which is a finding, the last one.
 pub(in crate::readers) fn manifest_part<'p, 'n>(
     parts: &'p Parts,
     current: Option<usize>,
@@ -21,6 +23,16 @@ pub(in crate::readers) fn manifest_part<'p, 'n>(
     owner: &str,
     findings: &mut Vec<Finding>,
 ) -> Option<(&'n str, &'p Part)> {
+    if current.is_none() {
+        findings.push(
+            Finding::error(
+                "current_missing",
+                "CURRENT is not among the files of the handle",
+                "RocksDB cannot open this database; the snapshot cannot be restored",
+            )
+            .of(owner),
+        );
+    }
     let named =
         current.and_then(|at| parts.get(at, owner, findings)).and_then(|part| {
             match Current::decode(&part.bytes) {
@@ -78,7 +90,8 @@ pub(in crate::readers) fn tables(
             )
             .in_file(&part.name)
             .at(offset)
-            .of(owner),
+            .of(owner)
+            .about(About::File(part.file)),
         );
     }
     // What else does not fit follows from that, and would only hide it.
@@ -99,7 +112,7 @@ pub(in crate::readers) fn tables(
         let column_family = database.column_families.len();
         database.column_families.push(family.name.clone());
         if !family.blob_files.is_empty() {
-            findings.push(blob_files(&family.name, family.blob_files.len(), &part.name, owner));
+            findings.push(blob_files(&family.name, family.blob_files.len(), part, owner));
         }
         for live in family.files.values() {
             let file = by_number.remove(&live.file.number).flatten();
@@ -136,7 +149,8 @@ pub(in crate::readers) fn tables(
                 "RocksDB cannot open this database; the snapshot cannot be restored",
             )
             .in_file(&part.name)
-            .of(owner),
+            .of(owner)
+            .about(About::File(part.file)),
         );
     }
     if whole && !by_number.is_empty() {
@@ -150,7 +164,8 @@ pub(in crate::readers) fn tables(
                 "their bytes are counted for the operator, but for no state",
             )
             .in_file(&part.name)
-            .of(owner),
+            .of(owner)
+            .about(About::File(part.file)),
         );
     }
     database.tables.sort_by_key(|t| (t.column_family, t.level, t.number));
@@ -184,14 +199,15 @@ fn cut_at(version: &Version, size: u64) -> Option<(&'static str, u64)> {
     }
 }
 
-fn blob_files(family: &str, count: usize, file: &str, owner: &str) -> Finding {
+fn blob_files(family: &str, count: usize, part: &Part, owner: &str) -> Finding {
     Finding::warning(
         "blob_files",
         format!("column family {family:?} has {count} blob files, whose bytes are not counted for the state"),
         "BlobDB is not supported; the figures of this state are too small",
     )
-    .in_file(file)
+    .in_file(&part.name)
     .of(owner)
+    .about(About::File(part.file))
 }
 
 /// Up to five names, and how many more there are.

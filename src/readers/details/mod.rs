@@ -14,11 +14,11 @@ use statescope_formats::flink::state_meta::{
     End, KeyedBackendMeta, OperatorBackendMeta, Skipped, TimerServices,
 };
 use statescope_formats::rocksdb::options::Options;
-use statescope_formats::{Cursor, Error as FormatError};
+use statescope_formats::{Cursor, Error as FormatError, ErrorKind};
 
 use super::opener::{OpenError, Opener, Part};
 use crate::model::{
-    DatabaseDetails, Details, DistributionMode, Finding, KeyedDetails, KeyedLayout, Operator,
+    About, DatabaseDetails, Details, DistributionMode, Effect, Finding, KeyedDetails, KeyedLayout, Operator,
     OperatorDetails, OperatorStateHandle, Snapshot,
 };
 pub(super) use database::{manifest_part, some_of, tables};
@@ -85,10 +85,11 @@ fn size_differs(what: &str, part: &Part) -> Finding {
     )
     .in_file(&part.name)
     .at(part.size.min(part.recorded_size))
+    .about(About::File(part.file))
 }
 
 fn not_decoded(code: &'static str, what: &str, part: &Part, error: &FormatError, owner: &str) -> Finding {
-    Finding::error(
+    let finding = Finding::error(
         code,
         format!("{what} cannot be decoded: {error}"),
         "if the file was copied, copy it again; what it describes is missing from the report",
@@ -96,6 +97,19 @@ fn not_decoded(code: &'static str, what: &str, part: &Part, error: &FormatError,
     .in_file(&part.name)
     .at(error.offset())
     .of(owner)
+    .about(About::File(part.file));
+    if is_unknown(error) { finding.meaning(Effect::Unknown) } else { finding }
+}
+
+/// Whether bytes were refused because they are of a kind that is not known here, which others may know.
+pub(crate) fn is_unknown(error: &FormatError) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::UnknownVersion { .. }
+            | ErrorKind::UnknownTag { .. }
+            | ErrorKind::Unsupported { .. }
+            | ErrorKind::LimitExceeded { .. }
+    )
 }
 
 /// Decodes each distinct file once: meta data is mostly the same in all subtasks.
@@ -178,7 +192,11 @@ fn decode_job(snapshot: &Snapshot, job: Job<'_>, parts: &Parts, decoded: &Decode
                 .and_then(|at| parts.get(at, &owner, findings))
                 .and_then(|part| options_of(decoded, part, &owner, findings));
             let prefix = snapshot.operators.get(operator).map_or(1, Operator::key_group_prefix);
+            let before = findings.len();
             let manifest = manifest_part(parts, current, &manifests, &owner, findings);
+            for finding in findings.iter_mut().skip(before) {
+                finding.about.get_or_insert(About::Subtask { operator, subtask });
+            }
             let mut database = manifest.and_then(|(name, part)| {
                 tables(part, name, prefix, database, options.clone(), &owner, findings)
             });
@@ -327,16 +345,17 @@ fn skipped(
             || "the way back was not found".to_owned(),
             |n| format!("{n} bytes were stepped over"),
         );
-        findings.push(
-            Finding::warning(
-                "serializer_not_decoded",
-                format!("{what} is shown by its class name only: {why}; {bytes} ({})", skip.class),
-                "nothing else is hidden by it; its TTL and Kryo use cannot be told",
-            )
-            .in_file(&part.name)
-            .at(skip.offset)
-            .of(owner),
-        );
+        let finding = Finding::warning(
+            "serializer_not_decoded",
+            format!("{what} is shown by its class name only: {why}; {bytes} ({})", skip.class),
+            "nothing else is hidden by it; its TTL and Kryo use cannot be told",
+        )
+        .in_file(&part.name)
+        .at(skip.offset)
+        .of(owner)
+        .about(About::File(part.file));
+        // A class of the user's own is no fault; a known one that cannot be decoded may be.
+        findings.push(if skip.error.is_some() { finding.meaning(Effect::Unknown) } else { finding });
     }
     if let Some(error) = error {
         findings.push(
@@ -347,7 +366,8 @@ fn skipped(
             )
             .in_file(&part.name)
             .at(error.offset())
-            .of(owner),
+            .of(owner)
+            .about(About::File(part.file)),
         );
     }
 }

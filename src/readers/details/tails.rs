@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use statescope_formats::Error as FormatError;
 use statescope_formats::rocksdb::tail::{RECOMMENDED_TAIL_LEN, TableTail, TailStep};
 
 use super::super::opener::{Opener, Part, Wanted};
 use super::{not_decoded, owner};
-use crate::model::{Details, FileId, Finding, Snapshot};
+use crate::model::{About, Details, FileId, Finding, Snapshot};
 use crate::storage::Span;
 
 /// How many SST tails are held in memory at once.
@@ -29,7 +30,7 @@ pub(crate) struct WantedEnd {
 /// The end of a table.
 #[derive(Debug)]
 pub(crate) struct TableEnd {
-    pub(crate) tail: Box<TableTail>,
+    pub(crate) tail: Arc<TableTail>,
     /// The bytes that were read for it.
     pub(crate) bytes: Bytes,
     /// Where in the file they begin.
@@ -57,24 +58,34 @@ pub(crate) fn read_ends(
             .filter_map(|(at, span, _)| Some(Wanted { file: wanted.get(*at)?.file, span: span.clone() }));
         let parts = opener.read(snapshot, &parts.collect::<Vec<_>>());
         let mut next = Vec::new();
-        for ((at, _, before), part) in round.into_iter().zip(parts) {
-            let Some(WantedEnd { owner, size, .. }) = wanted.get(at) else { continue };
-            match part {
-                Ok(part) => match tail(&part, owner, *size, findings) {
-                    Some(TailStep::Done(tail)) => {
-                        let read = before + part.bytes.len() as u64;
-                        let end = TableEnd { tail, bytes: part.bytes, offset: part.offset, read };
-                        if let Some(slot) = ends.get_mut(at) {
-                            *slot = Some(end);
-                        }
+        for ((at, span, before), part) in round.into_iter().zip(parts) {
+            let Some(WantedEnd { file, owner, size, .. }) = wanted.get(at) else { continue };
+            let part = match part {
+                Ok(part) => part,
+                Err(error) => {
+                    findings.push(error.finding("an SST file").of(owner.as_str()));
+                    continue;
+                }
+            };
+            if matches!(span, Span::Suffix(_)) {
+                checked(&part, *size, owner, findings);
+            }
+            let read = before + part.bytes.len() as u64;
+            match TableTail::decode(&part.bytes, part.size) {
+                Ok(TailStep::Done(tail)) => {
+                    let tail: Arc<TableTail> = Arc::from(tail);
+                    opener.note_tail(*file, Ok(Arc::clone(&tail)));
+                    if let Some(slot) = ends.get_mut(at) {
+                        *slot = Some(TableEnd { tail, bytes: part.bytes, offset: part.offset, read });
                     }
-                    Some(TailStep::NeedBytes { from_offset }) => {
-                        let read = before + part.bytes.len() as u64;
-                        next.push((at, Span::Range(from_offset..part.size), read));
-                    }
-                    None => {}
-                },
-                Err(error) => findings.push(error.finding("an SST file").of(owner.as_str())),
+                }
+                Ok(TailStep::NeedBytes { from_offset }) => {
+                    next.push((at, Span::Range(from_offset..part.size), read));
+                }
+                Err(error) => {
+                    findings.push(tail_not_decoded(&part, &error, owner));
+                    opener.note_tail(*file, Err(error));
+                }
             }
         }
         round = next;
@@ -101,33 +112,38 @@ pub(in crate::readers) fn read_tails(opener: &mut Opener<'_>, snapshot: &Snapsho
     }
     let wanted: Vec<_> = wanted.into_values().collect();
     let mut tails: HashMap<FileId, Arc<TableTail>> = HashMap::new();
-    for chunk in wanted.chunks(TAILS_AT_ONCE) {
+    // What is known of a table from another snapshot is not read again.
+    let mut unknown = Vec::with_capacity(wanted.len());
+    for want in wanted {
+        let Some((part, tail)) = opener.known_tail(snapshot, want.file) else {
+            unknown.push(want);
+            continue;
+        };
+        checked(&part, want.size, &want.owner, &mut details.findings);
+        match tail {
+            Ok(tail) => {
+                tails.insert(want.file, tail);
+            }
+            Err(error) => details.findings.push(tail_not_decoded(&part, &error, &want.owner)),
+        }
+    }
+    for chunk in unknown.chunks(TAILS_AT_ONCE) {
         let ends = read_ends(opener, snapshot, chunk, &mut details.findings);
-        let read = chunk.iter().zip(ends).filter_map(|(want, end)| Some((want.file, Arc::from(end?.tail))));
-        tails.extend(read);
+        tails.extend(chunk.iter().zip(ends).filter_map(|(want, end)| Some((want.file, end?.tail))));
     }
     for table in details.keyed.iter_mut().filter_map(|k| k.database.as_mut()).flat_map(|d| &mut d.tables) {
         table.tail = table.file.and_then(|file| tails.get(&file)).map(Arc::clone);
     }
 }
 
-fn tail(part: &Part, owner: &str, size: u64, findings: &mut Vec<Finding>) -> Option<TailStep> {
+fn checked(part: &Part, size: u64, owner: &str, findings: &mut Vec<Finding>) {
     if part.size != size {
         findings.push(sst_size_differs(part, size).of(owner));
     }
-    match TableTail::decode(&part.bytes, part.size) {
-        Ok(step) => Some(step),
-        Err(error) => {
-            findings.push(not_decoded(
-                "sst_tail_not_decoded",
-                "the tail of an SST file",
-                part,
-                &error,
-                owner,
-            ));
-            None
-        }
-    }
+}
+
+fn tail_not_decoded(part: &Part, error: &FormatError, owner: &str) -> Finding {
+    not_decoded("sst_tail_not_decoded", "the tail of an SST file", part, error, owner)
 }
 
 /// A table has another size than MANIFEST says.
@@ -139,4 +155,5 @@ pub(in crate::readers) fn sst_size_differs(part: &Part, size: u64) -> Finding {
     )
     .in_file(&part.name)
     .at(part.size.min(size))
+    .about(About::File(part.file))
 }

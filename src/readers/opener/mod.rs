@@ -6,14 +6,21 @@
 //! is counted, and told. Files of one recorded directory are expected in one place, so only the
 //! first of them pays for the search.
 
-use std::collections::{BTreeMap, HashMap};
+mod known;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
 
 use bytes::Bytes;
 
 use super::source::Source;
-use crate::model::{FileId, FileRole, Finding, Place, Places, Relocation, Snapshot, StateFile};
-use crate::storage::{InFlight, Location, ReadRequest, Span, Storage, StorageError, StorageErrorKind};
+use crate::model::{
+    About, Effect, FileId, FileRole, Finding, Place, Places, Relocation, Snapshot, StateFile,
+};
+use crate::storage::{
+    Fetched, InFlight, Location, ReadRequest, Span, Storage, StorageError, StorageErrorKind,
+};
+pub use known::{Known, KnownTail};
 
 /// `--relocate FROM=TO`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +43,8 @@ pub struct Wanted {
 /// Bytes of a state file.
 #[derive(Debug, Clone)]
 pub struct Part {
+    /// The file.
+    pub file: FileId,
     /// The bytes.
     pub bytes: Bytes,
     /// Where in the stream they begin.
@@ -51,12 +60,14 @@ pub struct Part {
 /// Why a file could not be read.
 #[derive(Debug, Clone)]
 pub struct OpenError {
+    /// The file.
+    pub file: FileId,
     /// The file as recorded.
     pub recorded: String,
     /// The last error of the storage, or why the recorded place is none.
     pub message: String,
-    /// Whether nothing was there, at none of the places.
-    pub missing: bool,
+    /// What the last error of the storage was, if it was asked.
+    pub kind: Option<StorageErrorKind>,
     /// The places that were tried.
     pub tried: Vec<String>,
 }
@@ -65,24 +76,48 @@ impl OpenError {
     /// The finding that a file cannot be read.
     #[must_use]
     pub fn finding(&self, what: &str) -> Finding {
-        if self.missing {
-            let tried = match self.tried.as_slice() {
-                [] => String::new(),
-                tried => format!("; looked for at {}", tried.join(", ")),
-            };
-            Finding::error(
-                "file_missing",
-                format!("{what} is missing{tried}"),
-                "if files were moved, say where with --relocate FROM=TO; if it is gone, the snapshot cannot be restored",
-            )
-            .in_file(&self.recorded)
-        } else {
-            Finding::error(
+        let finding = match &self.kind {
+            Some(StorageErrorKind::NotFound) => {
+                let tried = match self.tried.as_slice() {
+                    [] => String::new(),
+                    tried => format!("; looked for at {}", tried.join(", ")),
+                };
+                Finding::error(
+                    "file_missing",
+                    format!("{what} is missing{tried}"),
+                    "if files were moved, say where with --relocate FROM=TO; if it is gone, the snapshot cannot be restored",
+                )
+            }
+            kind => unreadable(what, kind.as_ref(), &self.message),
+        };
+        finding.in_file(&self.recorded).about(About::File(self.file))
+    }
+}
+
+/// The finding that something is there, or may be, and cannot be read.
+pub(crate) fn unreadable(what: &str, kind: Option<&StorageErrorKind>, message: &str) -> Finding {
+    let message = format!("{what} cannot be read: {message}");
+    match kind {
+        Some(StorageErrorKind::Archived) => Finding::error(
+            "file_archived",
+            message,
+            "restore the object from its archive tier: until then, nothing can read it",
+        ),
+        kind => {
+            let finding = Finding::error(
                 "file_unreadable",
-                format!("{what} cannot be read: {}", self.message),
+                message,
                 "what it describes is missing from the report; the message says why it cannot be read",
-            )
-            .in_file(&self.recorded)
+            );
+            match kind {
+                // That nothing is there, or something else, is an answer.
+                Some(
+                    StorageErrorKind::NotFound
+                    | StorageErrorKind::IsDirectory
+                    | StorageErrorKind::NotADirectory,
+                ) => finding.meaning(Effect::Breaks),
+                _ => finding,
+            }
         }
     }
 }
@@ -114,24 +149,51 @@ pub struct Opener<'s> {
     in_flight: InFlight,
     /// The rule by which the files of a recorded directory were found.
     learned: HashMap<Location, Rule>,
-    /// Where files were found: recorded directory, directory found, how many.
-    relocations: BTreeMap<(String, String), u64>,
+    /// Where files were found: recorded directory, directory found, whether by hand; how many.
+    relocations: BTreeMap<(String, String, bool), u64>,
     relative: u64,
     recorded: u64,
     inlined: u64,
-    failed: u64,
-    read: std::collections::HashSet<FileId>,
+    failed: HashSet<FileId>,
+    read: HashSet<FileId>,
     /// Where tables were found: they are read in many parts.
     tables: HashMap<FileId, Source>,
+    /// What is known of objects, if that is to be remembered.
+    known: Option<Known>,
+}
+
+/// The object that holds a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder {
+    /// The size of the whole object; of a file in `_metadata` or without bytes, its own.
+    pub size: u64,
+    /// Where in the object the file begins.
+    pub start: u64,
+    /// Where it was found, for messages.
+    pub name: String,
+}
+
+/// What is known of the object that holds a file before any is asked for.
+enum Held {
+    Known(Result<Holder, OpenError>),
+    By {
+        /// Index of the item that asks for it.
+        item: usize,
+        /// Where in the object the file begins.
+        start: u64,
+    },
 }
 
 struct Item {
     /// Index of the wanted part.
     index: usize,
+    file: FileId,
     /// Whether it is recorded by a path relative to `_metadata`.
     relative: bool,
-    /// Whether it was not asked for before.
-    first_time: bool,
+    /// How many files it is asked for that were not asked for before.
+    new_files: u64,
+    /// Whether only the size of the object is wanted, and that it can be read.
+    size_only: bool,
     /// The table that it is, and where in its object that begins.
     table: Option<(FileId, u64)>,
     recorded: Location,
@@ -162,10 +224,23 @@ impl<'s> Opener<'s> {
             relative: 0,
             recorded: 0,
             inlined: 0,
-            failed: 0,
-            read: std::collections::HashSet::new(),
+            failed: HashSet::new(),
+            read: HashSet::new(),
             tables: HashMap::new(),
+            known: None,
         }
+    }
+
+    /// Asks for nothing that is known already, and remembers what it learns.
+    #[must_use]
+    pub fn with_known(mut self, known: Known) -> Self {
+        self.known = Some(known);
+        self
+    }
+
+    /// What it remembers; it remembers nothing more.
+    pub fn take_known(&mut self) -> Known {
+        self.known.take().unwrap_or_default()
     }
 
     /// The directory that holds `_metadata`.
@@ -192,14 +267,19 @@ impl<'s> Opener<'s> {
         let relocations: Vec<_> = self
             .relocations
             .iter()
-            .map(|((from, to), files)| Relocation { from: from.clone(), to: to.clone(), files: *files })
+            .map(|((from, to, by_hand), files)| Relocation {
+                from: from.clone(),
+                to: to.clone(),
+                files: *files,
+                by_hand: *by_hand,
+            })
             .collect();
         Places {
             relative: self.relative,
             recorded_uris: self.recorded,
             relocated: relocations.iter().map(|r| r.files).sum(),
             inlined: self.inlined,
-            failed: self.failed,
+            failed: self.failed.len() as u64,
             not_read: files.saturating_sub(self.read.len() as u64),
             relocations,
         }
@@ -223,8 +303,11 @@ impl<'s> Opener<'s> {
         if distinct.len() == wanted.len() {
             return answers;
         }
-        let lost = || self.failure("a file".to_owned(), "the storage gave no answer".to_owned());
-        indexes.into_iter().map(|at| answers.get(at).cloned().unwrap_or_else(|| Err(lost()))).collect()
+        indexes
+            .into_iter()
+            .zip(wanted)
+            .map(|(at, want)| answers.get(at).cloned().unwrap_or_else(|| Err(no_answer(want.file))))
+            .collect()
     }
 
     fn read_distinct(&mut self, snapshot: &Snapshot, wanted: &[&Wanted]) -> Vec<Result<Part, OpenError>> {
@@ -242,9 +325,7 @@ impl<'s> Opener<'s> {
                     }
                     Err(error) => Some(Err(error)),
                 },
-                None => Some(Err(
-                    self.failure("a file without a record".to_owned(), "no such file id".to_owned())
-                )),
+                None => Some(Err(no_record(want.file))),
             };
             if let Some(slot) = answers.get_mut(index) {
                 *slot = answer;
@@ -255,20 +336,114 @@ impl<'s> Opener<'s> {
             .into_iter()
             .zip(wanted)
             .map(|(answer, want)| {
-                let answer = answer.unwrap_or_else(|| {
-                    Err(self.failure("a file".to_owned(), "the storage gave no answer".to_owned()))
-                });
+                let answer = answer.unwrap_or_else(|| Err(no_answer(want.file)));
                 let answer = answer.map(|part| rebase(snapshot, want, part));
                 if answer.is_err() {
-                    self.failed += 1;
+                    self.failed.insert(want.file);
                 }
                 answer
             })
             .collect()
     }
 
-    fn failure(&self, recorded: String, message: String) -> OpenError {
-        OpenError { recorded, message, missing: false, tried: Vec::new() }
+    /// Finds the objects that hold these files, and makes sure that they can be read: each object costs one request,
+    /// however many files it holds, and none if it is known. Answers come in the order of `files`.
+    pub fn holders(&mut self, snapshot: &Snapshot, files: &[FileId]) -> Vec<Result<Holder, OpenError>> {
+        let mut slots: HashMap<Location, usize> = HashMap::new();
+        let mut items: Vec<Item> = Vec::new();
+        let held: Vec<Held> = files
+            .iter()
+            .map(|&id| {
+                let first_time = self.read.insert(id);
+                let Some(file) = snapshot.file(id) else { return Held::Known(Err(no_record(id))) };
+                let want = Wanted { file: id, span: Span::Suffix(0) };
+                let mut item = match self.locate(items.len(), &want, file, first_time) {
+                    Ok(Ok(part)) => {
+                        return Held::Known(Ok(Holder { size: part.size, start: 0, name: part.name }));
+                    }
+                    Ok(Err(item)) => item,
+                    Err(error) => return Held::Known(Err(error)),
+                };
+                let start = if let Place::Segment { start, .. } = file.place { start } else { 0 };
+                // A byte that was read proves more than meta data does: it may lie in an archive.
+                let has_bytes = start.saturating_add(file.size) > 0;
+                (item.size_only, item.table) = (true, None);
+                item.span = if has_bytes { Span::Range(0..1) } else { Span::Suffix(0) };
+                let at = *slots.entry(item.recorded.clone()).or_insert(items.len());
+                match items.get_mut(at) {
+                    Some(known) => {
+                        known.new_files += item.new_files;
+                        if has_bytes {
+                            known.span = item.span;
+                        }
+                    }
+                    None => items.push(item),
+                }
+                Held::By { item: at, start }
+            })
+            .collect();
+        let mut answers: Vec<Option<Result<Part, OpenError>>> = Vec::new();
+        answers.resize_with(items.len(), || None);
+        self.search(items, &mut answers);
+        let holders = held.into_iter().zip(files).map(|(held, &id)| {
+            let holder = match held {
+                Held::Known(holder) => holder,
+                Held::By { item, start } => match answers.get(item).and_then(Option::as_ref) {
+                    Some(Ok(part)) => Ok(Holder { size: part.size, start, name: part.name.clone() }),
+                    Some(Err(error)) => Err(OpenError { file: id, ..error.clone() }),
+                    None => Err(no_answer(id)),
+                },
+            };
+            if holder.is_err() {
+                self.failed.insert(id);
+            }
+            holder
+        });
+        holders.collect()
+    }
+
+    /// The tail of a table, if where the table lies and its tail are known. The part has no bytes.
+    pub(super) fn known_tail(&mut self, snapshot: &Snapshot, id: FileId) -> Option<(Part, KnownTail)> {
+        let file = snapshot.file(id)?;
+        if self.known.is_none() || matches!(file.place, Place::Inline { .. } | Place::Empty) {
+            return None;
+        }
+        let first_time = !self.read.contains(&id);
+        let want = Wanted { file: id, span: Span::Suffix(0) };
+        let Ok(Err(mut item)) = self.locate(0, &want, file, first_time) else { return None };
+        self.prefer_learned(&mut item);
+        let known = self.known.as_ref()?;
+        let (_, start) = item.table?;
+        let (rule, location, size) = item.candidates.iter().find_map(|(rule, location)| {
+            match known.object(location) {
+                Some(Ok(size)) => Some(Some((*rule, location.clone(), *size))),
+                Some(Err(error)) if self.goes_on(location, error) => None,
+                // It must be asked.
+                _ => Some(None),
+            }
+        })??;
+        let tail = known.tail(&location, start)?.clone();
+        let size = if matches!(file.place, Place::Segment { .. }) { file.size } else { size };
+        self.read.insert(id);
+        self.found(&item, rule, &location);
+        let part = Part {
+            file: id,
+            bytes: Bytes::new(),
+            offset: size,
+            size,
+            recorded_size: file.size,
+            name: location.to_string(),
+        };
+        Some((part, tail))
+    }
+
+    /// Remembers the tail of a table that was read.
+    pub(super) fn note_tail(&mut self, id: FileId, tail: KnownTail) {
+        if let Some(known) = &mut self.known
+            && let Some(Source::Object { location, start }) = self.tables.get(&id)
+        {
+            known.note_tail(location.clone(), *start, tail);
+        }
     }
 
     /// The bytes at once if they lie in `_metadata`, else where to look for them.
@@ -281,13 +456,13 @@ impl<'s> Opener<'s> {
     ) -> Result<Result<Part, Item>, OpenError> {
         let span = &want.span;
         let is_table = file.role == FileRole::Sst;
-        let fail = |this: &Self, message: String| this.failure(file.place.to_string(), message);
+        let fail = |message: String| failure(want.file, file.place.to_string(), message);
         let (recorded, span, own) = match &file.place {
             Place::Inline { offset, .. } => {
-                let range = span.within(file.size).map_err(|kind| fail(self, kind.to_string()))?;
+                let range = span.within(file.size).map_err(|kind| fail(kind.to_string()))?;
                 let bytes =
                     slice(&self.metadata, offset.saturating_add(range.start), range.end - range.start)
-                        .ok_or_else(|| fail(self, "its bytes do not lie in _metadata".to_owned()))?;
+                        .ok_or_else(|| fail("its bytes do not lie in _metadata".to_owned()))?;
                 self.inlined += u64::from(first_time);
                 if is_table && let Some(bytes) = slice(&self.metadata, *offset, file.size) {
                     let metadata = self.directory.clone();
@@ -295,31 +470,40 @@ impl<'s> Opener<'s> {
                 }
                 let name = file.place.to_string();
                 let (offset, size) = (range.start, file.size);
-                return Ok(Ok(Part { bytes, offset, size, recorded_size: size, name }));
+                return Ok(Ok(Part { file: want.file, bytes, offset, size, recorded_size: size, name }));
             }
             Place::Empty => {
-                let name = file.place.to_string();
-                return Ok(Ok(Part { bytes: Bytes::new(), offset: 0, size: 0, recorded_size: 0, name }));
+                let (bytes, name) = (Bytes::new(), file.place.to_string());
+                return Ok(Ok(Part { file: want.file, bytes, offset: 0, size: 0, recorded_size: 0, name }));
             }
             Place::Relative(path) => {
-                let at = self.directory.join(path).map_err(|e| fail(self, e.to_string()))?;
+                let at = self.directory.join(path).map_err(|e| fail(e.to_string()))?;
                 (at, span.clone(), true)
             }
-            Place::Uri(uri) => {
-                (Location::parse(uri).map_err(|e| fail(self, e.to_string()))?, span.clone(), false)
-            }
+            Place::Uri(uri) => (Location::parse(uri).map_err(|e| fail(e.to_string()))?, span.clone(), false),
             Place::Segment { uri, start } => {
-                let range = span.within(file.size).map_err(|kind| fail(self, kind.to_string()))?;
+                let range = span.within(file.size).map_err(|kind| fail(kind.to_string()))?;
                 let range = start.saturating_add(range.start)..start.saturating_add(range.end);
-                (Location::parse(uri).map_err(|e| fail(self, e.to_string()))?, Span::Range(range), false)
+                (Location::parse(uri).map_err(|e| fail(e.to_string()))?, Span::Range(range), false)
             }
         };
         let candidates =
             if own { vec![(Rule::Recorded, recorded.clone())] } else { self.candidates(&recorded) };
         let start = if let Place::Segment { start, .. } = file.place { start } else { 0 };
         let table = is_table.then_some((want.file, start));
-        let (relative, next, last_error) = (own, 0, None);
-        Ok(Err(Item { index, relative, first_time, table, recorded, candidates, next, span, last_error }))
+        Ok(Err(Item {
+            index,
+            file: want.file,
+            relative: own,
+            new_files: u64::from(first_time),
+            size_only: false,
+            table,
+            recorded,
+            candidates,
+            next: 0,
+            span,
+            last_error: None,
+        }))
     }
 
     fn candidates(&self, recorded: &Location) -> Vec<(Rule, Location)> {
@@ -360,23 +544,70 @@ impl<'s> Opener<'s> {
         found
     }
 
+    /// Puts the candidate first that led to other files of the same directory.
+    fn prefer_learned(&self, item: &mut Item) {
+        if let Some(rule) = item.recorded.parent().and_then(|directory| self.learned.get(&directory))
+            && let Some(at) = item.candidates.iter().position(|(r, _)| r == rule)
+        {
+            let best = item.candidates.remove(at);
+            item.candidates.insert(0, best);
+        }
+    }
+
+    /// Whether, after this error, it is worth looking elsewhere.
+    fn goes_on(&self, asked: &Location, error: &StorageError) -> bool {
+        is_elsewhere(error.kind()) || (!asked.same_store(&self.directory) && is_out_of_reach(error.kind()))
+    }
+
+    /// Asks for the next candidate of each item, but for what is known; answers come in the order of the items.
+    fn ask(&mut self, batch: &[Item]) -> Vec<Result<Fetched, StorageError>> {
+        let mut requests = Vec::with_capacity(batch.len());
+        let mut answers = Vec::with_capacity(batch.len());
+        for item in batch {
+            let Some((_, location)) = item.candidates.get(item.next) else { continue };
+            let answer = self.known.as_ref().and_then(|known| known.answer(location, item.size_only));
+            if answer.is_none() {
+                requests.push(ReadRequest { location: location.clone(), span: item.span.clone() });
+            }
+            answers.push((answer, item.size_only));
+        }
+        let fresh = self.storage.read_many(&requests, self.in_flight);
+        let mut fresh = requests.iter().zip(fresh);
+        let answers = answers.into_iter().filter_map(|(answer, size_only)| {
+            if answer.is_some() {
+                return answer;
+            }
+            let (ReadRequest { location, .. }, mut answer) = fresh.next()?;
+            if size_only
+                && let Err(error) = &answer
+                && matches!(error.kind(), StorageErrorKind::ShortRead { .. })
+                && let Ok(empty) = self.storage.read(location, &Span::Suffix(0))
+                && empty.meta.size == 0
+            {
+                answer = Ok(empty);
+            }
+            if let Some(known) = &mut self.known {
+                known.note(location, &answer);
+            }
+            Some(answer)
+        });
+        answers.collect()
+    }
+
     fn search(&mut self, mut pending: Vec<Item>, answers: &mut [Option<Result<Part, OpenError>>]) {
-        let mut lost: std::collections::HashSet<Location> = std::collections::HashSet::new();
+        let mut lost: HashSet<Location> = HashSet::new();
         while !pending.is_empty() {
             // Of each directory that is not known yet, one file goes ahead.
-            let mut ahead = std::collections::HashSet::new();
+            let mut ahead = HashSet::new();
             let (mut batch, mut waiting) = (Vec::new(), Vec::new());
             for mut item in pending {
                 let Some(directory) = item.recorded.parent() else {
                     batch.push(item);
                     continue;
                 };
-                if let Some(rule) = self.learned.get(&directory) {
-                    if item.next == 0
-                        && let Some(at) = item.candidates.iter().position(|(r, _)| r == rule)
-                    {
-                        let best = item.candidates.remove(at);
-                        item.candidates.insert(0, best);
+                if self.learned.contains_key(&directory) {
+                    if item.next == 0 {
+                        self.prefer_learned(&mut item);
                     }
                     batch.push(item);
                 } else if lost.contains(&directory) || ahead.insert(directory) {
@@ -385,17 +616,10 @@ impl<'s> Opener<'s> {
                     waiting.push(item);
                 }
             }
-            let requests: Vec<_> = batch
-                .iter()
-                .filter_map(|item| {
-                    let (_, location) = item.candidates.get(item.next)?;
-                    Some(ReadRequest { location: location.clone(), span: item.span.clone() })
-                })
-                .collect();
+            let asked = self.ask(&batch);
             // Those that must look further come first, so that each directory keeps its scout.
             let mut again = Vec::new();
-            for (mut item, answer) in batch.into_iter().zip(self.storage.read_many(&requests, self.in_flight))
-            {
+            for (mut item, answer) in batch.into_iter().zip(asked) {
                 match answer {
                     Ok(fetched) => {
                         let Some((rule, location)) = item.candidates.get(item.next) else { continue };
@@ -403,16 +627,14 @@ impl<'s> Opener<'s> {
                         let size = fetched.meta.size;
                         let offset = item.span.within(size).map_or(0, |r| r.start);
                         let (bytes, name) = (fetched.bytes, location.to_string());
-                        let part = Part { bytes, offset, size, recorded_size: size, name };
+                        let part = Part { file: item.file, bytes, offset, size, recorded_size: size, name };
                         if let Some(slot) = answers.get_mut(item.index) {
                             *slot = Some(Ok(part));
                         }
                     }
                     Err(error) => {
                         let asked = item.candidates.get(item.next).map(|(_, location)| location);
-                        let is_foreign = asked.is_some_and(|asked| !asked.same_store(&self.directory));
-                        let go_on =
-                            is_elsewhere(error.kind()) || (is_foreign && is_out_of_reach(error.kind()));
+                        let go_on = asked.is_some_and(|asked| self.goes_on(asked, &error));
                         // The recorded place is what matters, unless another one says more than that
                         // nothing is there.
                         if item.last_error.is_none() || !go_on {
@@ -440,20 +662,22 @@ impl<'s> Opener<'s> {
             self.tables.entry(file).or_insert_with(|| Source::Object { location: location.clone(), start });
         }
         if item.relative {
-            self.relative += u64::from(item.first_time);
+            self.relative += item.new_files;
             return;
         }
         if let Some(directory) = item.recorded.parent() {
             self.learned.entry(directory).or_insert(rule);
         }
-        if !item.first_time {
+        if item.new_files == 0 {
             return;
         }
         if item.recorded == *location {
-            self.recorded += 1;
+            self.recorded += item.new_files;
         } else {
             let text = |l: &Location| l.parent().unwrap_or_else(|| l.clone()).to_string();
-            *self.relocations.entry((text(&item.recorded), text(location))).or_default() += 1;
+            let by_hand = matches!(rule, Rule::ByHand(_));
+            let relocation = (text(&item.recorded), text(location), by_hand);
+            *self.relocations.entry(relocation).or_default() += item.new_files;
         }
     }
 }
@@ -461,11 +685,24 @@ impl<'s> Opener<'s> {
 fn not_found(item: &Item) -> OpenError {
     let error = item.last_error.as_ref();
     OpenError {
+        file: item.file,
         recorded: item.recorded.to_string(),
         message: error.map(ToString::to_string).unwrap_or_default(),
-        missing: error.is_some_and(|e| *e.kind() == StorageErrorKind::NotFound),
+        kind: error.map(|e| e.kind().clone()),
         tried: item.candidates.iter().take(item.next).map(|(_, l)| l.to_string()).collect(),
     }
+}
+
+fn failure(file: FileId, recorded: String, message: String) -> OpenError {
+    OpenError { file, recorded, message, kind: None, tried: Vec::new() }
+}
+
+fn no_answer(file: FileId) -> OpenError {
+    failure(file, "a file".to_owned(), "the storage gave no answer".to_owned())
+}
+
+fn no_record(file: FileId) -> OpenError {
+    failure(file, "a file without a record".to_owned(), "no such file id".to_owned())
 }
 
 /// Whether nothing is known of what lies there: of a snapshot that was copied to another store, the first one may be

@@ -154,7 +154,7 @@ fn a_missing_file_says_where_it_was_looked_for_and_hides_no_other() {
     let mut opener = opener(&storage, &format!("s3://new/{JOB}/chk-1"), &[]);
     let parts = opener.read(&snapshot, &all(&snapshot));
     let gone = parts[0].as_ref().unwrap_err();
-    assert!(gone.missing);
+    assert_eq!(gone.kind, Some(StorageErrorKind::NotFound));
     assert_eq!(
         gone.tried.first().unwrap(),
         &format!("s3://old/{JOB}/shared/gone"),
@@ -176,7 +176,7 @@ fn a_denied_file_of_the_same_store_is_not_looked_for_elsewhere() {
     let snapshot = snapshot(vec![uri("s3://new/old/shared/u")]);
     let error =
         opener(&storage, "s3://new/chk-1", &[]).read(&snapshot, &all(&snapshot)).remove(0).unwrap_err();
-    assert!(!error.missing && error.tried.len() == 1, "{error:?}");
+    assert!(error.kind != Some(StorageErrorKind::NotFound) && error.tried.len() == 1, "{error:?}");
     assert!(error.message.contains("permission denied"), "{}", error.message);
 }
 
@@ -205,4 +205,51 @@ fn hostile_places_lead_nowhere() {
     let parts = opener(&storage, "s3://b/job/chk-1", &[]).read(&snapshot, &all(&snapshot));
     assert!(parts.iter().all(Result::is_err));
     assert!(parts.iter().all(|p| !p.as_ref().unwrap_err().message.contains("password")));
+}
+
+#[test]
+fn segments_of_one_object_share_a_request_and_nothing_is_asked_for_twice() {
+    let memory = MemoryStorage::new();
+    memory.put(&at("s3://b/job/shared/merged"), "0123456789");
+    memory.put(&at("s3://b/job/shared/empty"), "");
+    memory.put(&at("s3://b/job/shared/cut"), "");
+    let storage = Metered::with_log(memory);
+    let segment = |start, size| file(Place::Segment { uri: "s3://b/job/shared/merged".into(), start }, size);
+    let files = vec![
+        segment(0, 4),
+        segment(4, 60),
+        file(Place::Uri("s3://b/job/shared/empty".into()), 0),
+        file(Place::Uri("s3://b/job/shared/cut".into()), 7),
+        file(Place::Uri("s3://b/job/shared/gone".into()), 7),
+        file(Place::Inline { offset: 2, name: "x".into() }, 7),
+        file(Place::Empty, 0),
+    ];
+    let snapshot = snapshot(files);
+    let ids: Vec<FileId> = (0..7).map(FileId).collect();
+    let opener_of = opener;
+    let mut opener = opener_of(&storage, "s3://b/job/chk-1", &[]).with_known(Known::default());
+    let ask = |opener: &mut Opener<'_>| -> Vec<Option<(u64, u64)>> {
+        let holders = opener.holders(&snapshot, &ids);
+        holders.into_iter().map(|holder| holder.ok().map(|holder| (holder.size, holder.start))).collect()
+    };
+    let expected =
+        [Some((10, 0)), Some((10, 4)), Some((0, 0)), Some((0, 0)), None, Some((7, 0)), Some((0, 0))];
+    assert_eq!(ask(&mut opener), expected);
+    let places = opener.places(7);
+    assert_eq!((places.recorded_uris, places.inlined, places.failed), (4, 1, 1), "{places:?}");
+    let log = storage.meter().take_log();
+    let of = |name: &str| log.iter().filter(|r| r.location.to_string().ends_with(name)).count();
+    assert_eq!((of("merged"), of("empty")), (1, 1), "{log:#?}");
+    // The byte that should be there is asked for, and then the size.
+    assert_eq!(of("cut"), 2, "{log:#?}");
+    // What is known is not asked for again: not for sizes, and not where nothing is.
+    assert_eq!(ask(&mut opener), expected);
+    assert_eq!(opener.places(7), places);
+    let known = opener.take_known();
+    let mut again = opener_of(&storage, "s3://b/job/chk-2", &[]).with_known(known);
+    assert_eq!(ask(&mut again), expected);
+    let log = storage.meter().take_log();
+    // Only the new snapshot's own directory may have what is gone.
+    let asked: Vec<_> = log.iter().map(|request| request.location.to_string()).collect();
+    assert_eq!(asked, ["s3://b/job/chk-2/gone"]);
 }

@@ -273,7 +273,7 @@ impl<'a, 's> Sampler<'a, 's> {
         let ends = read_ends(self.opener, self.snapshot, &wanted, &mut self.findings);
         for (want, end) in wanted.into_iter().zip(ends) {
             self.spent = self.spent.saturating_add(end.as_ref().map_or(0, |end| end.read));
-            self.tails.insert(want.file, end.map(|end| Arc::from(end.tail)));
+            self.tails.insert(want.file, end.map(|end| end.tail));
         }
     }
 
