@@ -3,3 +3,4 @@
 pub mod analysis;
 pub mod overview;
 pub mod root;
+pub mod verify;

@@ -6,6 +6,7 @@ mod materialize;
 mod sizes;
 mod spill;
 mod stats;
+mod verify;
 
 use std::collections::HashMap;
 use std::io::{self, IsTerminal, Write};
@@ -23,7 +24,8 @@ use crate::readers::discover::{self, JobDirectory, MetadataFile, Target};
 use crate::readers::opener::RelocateRule;
 use crate::report::Layout;
 use crate::storage::{
-    Access, CacheDirectory, FlinkConf, InFlight, Location, Meter, Storage, StorageErrorKind, Stores,
+    Access, CacheDirectory, FlinkConf, InFlight, Location, Meter, Storage, StorageError, StorageErrorKind,
+    Stores,
 };
 
 /// How a run ended.
@@ -35,6 +37,8 @@ pub enum Exit {
     Failed = 1,
     /// It was called wrongly.
     Usage = 2,
+    /// It is done, and what was asked after is not good.
+    Bad = 3,
     /// It is done, but some input could not be read.
     Partial = 5,
 }
@@ -66,7 +70,7 @@ impl Failure {
 #[derive(Debug, Parser)]
 #[command(name = "statescope", version, max_term_width = 110)]
 #[command(
-    after_help = "Exit codes: 0 fine · 1 failed · 2 wrong usage · 5 done, but some input could not be read"
+    after_help = "Exit codes: 0 fine · 1 failed · 2 wrong usage · 3 not restorable (verify) · 5 done, but some input could not be read"
 )]
 struct Cli {
     #[command(subcommand)]
@@ -78,6 +82,7 @@ enum Command {
     Inspect(inspect::Inspect),
     Analyze(analyze::Analyze),
     Materialize(materialize::Materialize),
+    Verify(verify::Verify),
 }
 
 impl Command {
@@ -86,6 +91,7 @@ impl Command {
             Self::Inspect(inspect) => inspect.reading(),
             Self::Analyze(analyze) => analyze.reading(),
             Self::Materialize(materialize) => materialize.reading(),
+            Self::Verify(verify) => verify.reading(),
         }
     }
 }
@@ -283,20 +289,23 @@ fn current_dir() -> Result<Location, Failure> {
 
 /// What a place is: a snapshot, a job's directory, or a root.
 fn target(storage: &dyn Storage, location: &Location, in_flight: InFlight) -> Result<Target, Failure> {
-    discover::discover(storage, location, in_flight).map_err(|error| {
-        Failure::failed(match error.kind() {
-            StorageErrorKind::NotFound => format!("{location}: nothing is there"),
-            StorageErrorKind::NotADirectory => {
-                format!("{location} is neither a _metadata file nor a directory")
-            }
-            // --relocate is about recorded places; it does not stand for this argument.
-            StorageErrorKind::Unsupported => format!(
-                "{location}: there is no client for {:?} yet; copy the snapshot to a local disk and give the path \
-                 of the copy; where its files are not found by themselves, add --relocate FROM=TO",
-                location.scheme()
-            ),
-            _ => error.to_string(),
-        })
+    discover::discover(storage, location, in_flight).map_err(|error| no_target(location, &error))
+}
+
+/// That nothing can be found out about a place.
+fn no_target(location: &Location, error: &StorageError) -> Failure {
+    Failure::failed(match error.kind() {
+        StorageErrorKind::NotFound => format!("{location}: nothing is there"),
+        StorageErrorKind::NotADirectory => {
+            format!("{location} is neither a _metadata file nor a directory")
+        }
+        // --relocate is about recorded places; it does not stand for this argument.
+        StorageErrorKind::Unsupported => format!(
+            "{location}: there is no client for {:?} yet; copy the snapshot to a local disk and give the path \
+             of the copy; where its files are not found by themselves, add --relocate FROM=TO",
+            location.scheme()
+        ),
+        _ => error.to_string(),
     })
 }
 
@@ -319,27 +328,29 @@ fn snapshot(
 
 /// The newest complete checkpoint of a job by number.
 fn newest(storage: &dyn Storage, job: &JobDirectory) -> Result<(MetadataFile, Option<Finding>), Failure> {
-    let Some((number, newest)) = job.newest_by_id() else {
-        return Err(Failure::failed(format!(
-            "{}: none of its {} chk-N directories holds a _metadata: no checkpoint is complete",
-            job.location,
-            job.checkpoints.len()
-        )));
-    };
+    let Some((number, newest)) = job.newest_by_id() else { return Err(no_complete_checkpoint(job)) };
     let file = discover::read_metadata(storage, &newest.location)
         .map_err(|error| Failure::failed(error.to_string()))?;
-    let other = job.newest_elsewhere();
-    let finding = other.map(|(other, directory)| {
-        Finding::warning(
-            "newest_disagree",
-            format!(
-                "the newest checkpoint by number is chk-{number}, by completion chk-{other}; chk-{number} is shown"
-            ),
-            "numbers begin again when a job is submitted anew; copying changes file times",
-        )
-        .in_file(directory.location.to_string())
-    });
-    Ok((file, finding))
+    Ok((file, newest_disagree(job, &format!("; chk-{number} is shown"))))
+}
+
+fn no_complete_checkpoint(job: &JobDirectory) -> Failure {
+    Failure::failed(format!(
+        "{}: none of its {} chk-N directories holds a _metadata: no checkpoint is complete",
+        job.location,
+        job.checkpoints.len()
+    ))
+}
+
+/// That the newest checkpoint of a job by number is not the newest by completion, and what comes of that.
+fn newest_disagree(job: &JobDirectory, therefore: &str) -> Option<Finding> {
+    let ((number, _), (other, directory)) = (job.newest_by_id()?, job.newest_elsewhere()?);
+    let finding = Finding::warning(
+        "newest_disagree",
+        format!("the newest checkpoint by number is chk-{number}, by completion chk-{other}{therefore}"),
+        "numbers begin again when a job is submitted anew; copying changes file times",
+    );
+    Some(finding.in_file(directory.location.to_string()))
 }
 
 /// What is known of a snapshot besides its contents.
@@ -399,6 +410,7 @@ pub fn run() -> Exit {
         Command::Inspect(inspect) => inspect.run(&mut out),
         Command::Analyze(analyze) => analyze.run(&mut out),
         Command::Materialize(materialize) => materialize.run(&mut out),
+        Command::Verify(verify) => verify.run(&mut out),
     };
     let result = result.and_then(|exit| out.flush().map(|()| exit).map_err(output_failure));
     let reading = cli.command.reading();

@@ -9,3 +9,4 @@ pub(crate) mod parallel;
 pub mod root;
 pub mod snapshot;
 pub mod source;
+pub mod verify;

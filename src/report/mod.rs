@@ -3,8 +3,10 @@
 pub mod analysis;
 pub mod json;
 pub mod overview;
+mod places;
 pub mod root;
 mod selection;
 mod table;
 pub use table::Layout;
 pub mod units;
+pub mod verify;

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use super::table::{self, cut, one_line};
 use super::units::{age, bytes, count, counted, share, time};
-use super::{Layout, selection};
+use super::{Layout, places, selection};
 use crate::analyzers::overview::{Overview, PropertySums, StateSummary, SubtaskSummary};
 use crate::model::{Scope, Severity};
 
@@ -302,37 +302,7 @@ fn files(out: &mut dyn Write, overview: &Overview) -> io::Result<()> {
     parts.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
     let parts: Vec<_> = parts.into_iter().map(|(name, n)| format!("{name} {}", share(n, whole))).collect();
     writeln!(out, "  _metadata holds: {}", parts.join(" · "))?;
-    let p = &overview.places;
-    let mut places = Vec::new();
-    for (n, what) in [
-        (p.relative, "beside _metadata"),
-        (p.recorded_uris, "where they were recorded"),
-        (p.inlined, "inside _metadata"),
-        (p.relocated, "elsewhere"),
-    ] {
-        if n > 0 {
-            places.push(format!("{} {what}", count(n)));
-        }
-    }
-    if !places.is_empty() {
-        writeln!(out, "  files read: {}", places.join(" · "))?;
-    }
-    for r in &p.relocations {
-        writeln!(
-            out,
-            "    {} recorded below {} read below {}",
-            counted(r.files, "file", "files"),
-            one_line(&r.from),
-            one_line(&r.to)
-        )?;
-    }
-    if p.failed > 0 {
-        writeln!(out, "  looked for and not found or not readable: {}", counted(p.failed, "file", "files"))?;
-    }
-    if p.not_read > 0 {
-        writeln!(out, "  not looked at: {}, sizes as recorded", counted(p.not_read, "file", "files"))?;
-    }
-    Ok(())
+    places::write(out, &overview.places)
 }
 
 /// What the bytes of a role are. Only those of SST files and of operator state belong to single states.

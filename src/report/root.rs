@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use super::Layout;
-use super::table::{self, one_line};
+use super::table::{self, name, one_line};
 use super::units::{age, bytes, count, counted, time};
 use crate::analyzers::root::{JobSummary, RootOverview, SnapshotRow};
 
@@ -102,9 +102,4 @@ fn row(root: &RootOverview, s: &SnapshotRow, mark: String) -> Vec<String> {
         or_dash(s.completed_at_ms.map(time)),
         or_dash(s.completed_at_ms.map(|ms| age(ms, root.now_ms))),
     ]
-}
-
-/// The last segment of a location.
-fn name(location: &str) -> String {
-    one_line(location.rsplit('/').next().unwrap_or(location))
 }

@@ -131,6 +131,11 @@ pub(super) fn one_line(text: &str) -> String {
     })
 }
 
+/// The last segment of a location.
+pub(super) fn name(location: &str) -> String {
+    one_line(location.rsplit('/').next().unwrap_or(location))
+}
+
 /// Writes text in lines of a width, all with an indent, and all but the first with two more blanks.
 pub(super) fn wrapped(out: &mut dyn Write, indent: &str, text: &str, width: usize) -> io::Result<()> {
     let text = one_line(text);

@@ -14,6 +14,7 @@
 //! What is read, and what comes of it, is the same.
 
 mod ahead;
+pub mod deep;
 mod feed;
 mod finish;
 mod partial;

@@ -10,6 +10,7 @@ use statescope_formats::rocksdb::block::StoredBlock;
 use statescope_formats::rocksdb::compression::Decompressor;
 use statescope_formats::rocksdb::handle::BlockHandle;
 use statescope_formats::rocksdb::index::{IndexBlock, IndexFormat};
+use statescope_formats::rocksdb::properties::{FilterKind, IndexType};
 use statescope_formats::rocksdb::range_del::RangeTombstone;
 use statescope_formats::rocksdb::tail::TableTail;
 use statescope_formats::{Error as FormatError, ErrorKind};
@@ -300,6 +301,43 @@ impl ScanTable {
     pub(super) fn opening(&self) -> Vec<ReadRequest> {
         requests(self, &opening(&self.tail))
     }
+}
+
+/// Reads and verifies the blocks that no entry is found by: filters, and whatever else the table names besides data,
+/// index, dictionary and range tombstones. The properties were verified with the tail.
+pub(super) fn verify_others(storage: &dyn Storage, table: &ScanTable) -> Result<(), ReadError> {
+    let tail = &table.tail;
+    let others = [Some(tail.index), tail.compression_dict(), tail.range_del(), tail.metaindex.properties()];
+    let blocks = tail.metaindex.blocks.values().copied();
+    let blocks: Vec<BlockHandle> = blocks.filter(|block| !others.contains(&Some(*block))).collect();
+    let verified = |block: BlockHandle, base: u64, bytes: &[u8]| {
+        StoredBlock::cut(bytes, base, block)?.verify(tail.footer.checksum, "a block")
+    };
+    for (block, (base, bytes)) in blocks.iter().zip(read_blocks(storage, table, &blocks)?) {
+        verified(*block, base, &bytes)?;
+        let Some((FilterKind::Partitioned, _, filter)) = tail.filter() else { continue };
+        if filter != *block {
+            continue;
+        }
+        // Partitions of a filter are named as those of an index are.
+        let format = IndexFormat {
+            index_type: IndexType::BinarySearch,
+            limit: filter.offset,
+            ..IndexFormat::of(tail)?
+        };
+        let mut read =
+            BlockReader { tail, checksums: false, decompressor: Decompressor::new(), buffer: Vec::new() };
+        let contents = read.block(&bytes, base, filter, "a block")?;
+        let mut entries = IndexBlock::new(contents, filter.offset, format)?.entries();
+        let mut partitions = Vec::new();
+        while let Some(entry) = entries.next()? {
+            partitions.push(entry.handle);
+        }
+        for (partition, (base, bytes)) in partitions.iter().zip(read_blocks(storage, table, &partitions)?) {
+            verified(*partition, base, &bytes)?;
+        }
+    }
+    Ok(())
 }
 
 /// Bytes between blocks that are read rather than asked for apart.

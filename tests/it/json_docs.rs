@@ -31,8 +31,8 @@ fn paths(value: &Value, at: &str, found: &mut BTreeSet<String>) {
     }
 }
 
-fn all_paths() -> [BTreeSet<String>; 3] {
-    let [mut snapshot, mut root, mut analysis] = [const { BTreeSet::new() }; 3];
+fn all_paths() -> [BTreeSet<String>; 4] {
+    let [mut snapshot, mut root, mut analysis, mut verification] = [const { BTreeSet::new() }; 4];
     for fixture in fixtures() {
         let newest = fixture.newest();
         let run = run_in(&fixture.dir, &["inspect", &newest, "--properties", "-o", "json"]);
@@ -46,6 +46,8 @@ fn all_paths() -> [BTreeSet<String>; 3] {
             let args = ["analyze", &newest, "--depth", depth, "--ttl", "*=1s", "-o", "json"];
             paths(&run_in(&fixture.dir, &args).json(), "", &mut analysis);
         }
+        let run = run_in(&fixture.dir, &["verify", &newest, "--deep", "-o", "json"]);
+        paths(&run.json(), "", &mut verification);
     }
     // With findings, and with a checkpoint that is not complete.
     let fixture = fixture("inc-1.20");
@@ -57,13 +59,24 @@ fn all_paths() -> [BTreeSet<String>; 3] {
     let bytes = fs::read(copy.path(other).join("_metadata")).unwrap();
     fs::write(copy.path(other).join("_metadata"), &bytes[..bytes.len() - 1]).unwrap();
     paths(&copy.run(&["inspect", other, "-o", "json"]).json(), "", &mut snapshot);
-    [snapshot, root, analysis]
+    // Something is missing, and numbers have begun again.
+    fs::remove_dir_all(copy.path(newest.rsplit_once('/').unwrap().0).join("shared")).unwrap();
+    fs::write(copy.path(other).join("_metadata"), bytes).unwrap();
+    let later = std::time::SystemTime::now() + std::time::Duration::from_secs(600);
+    let metadata = fs::File::options().append(true).open(copy.path(other).join("_metadata"));
+    metadata.unwrap().set_modified(later).unwrap();
+    paths(
+        &copy.run(&["verify", newest.rsplit_once('/').unwrap().0, "-o", "json"]).json(),
+        "",
+        &mut verification,
+    );
+    [snapshot, root, analysis, verification]
 }
 
 #[test]
 fn every_field_is_described() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/json.md");
-    let [snapshot, root, analysis] = all_paths();
+    let [snapshot, root, analysis, verification] = all_paths();
     for expected in ["findings[].remedy", "states[].subtasks[].sst[].properties.entries", "schema_version"] {
         assert!(snapshot.contains(expected), "{expected}: {snapshot:#?}");
     }
@@ -71,20 +84,25 @@ fn every_field_is_described() {
     for expected in ["states[].ttl.ages.what_if[].share", "operators[].keys.top_by_bytes[].hex"] {
         assert!(analysis.contains(expected), "{expected}: {analysis:#?}");
     }
+    for expected in
+        ["snapshots[].findings[].lost[].key_groups", "snapshots[].tables.deep.entries", "findings[].effect"]
+    {
+        assert!(verification.contains(expected), "{expected}: {verification:#?}");
+    }
+    let all: BTreeSet<_> = [snapshot, root, analysis, verification].into_iter().flatten().collect();
     // The fields of all results have names of one shape.
-    for path in snapshot.iter().chain(&root).chain(&analysis) {
+    for path in &all {
         let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "_[].".contains(c);
         assert!(path.chars().all(fits), "{path} is no snake_case");
     }
     let docs = fs::read_to_string(&file).unwrap();
-    let all = snapshot.iter().chain(&root).chain(&analysis).collect::<BTreeSet<_>>();
     let missing: Vec<_> = all.into_iter().filter(|path| !docs.contains(&format!("`{path}`"))).collect();
     assert!(missing.is_empty(), "docs/json.md does not describe {} fields: {missing:#?}", missing.len());
 }
 
 /// The codes that the sources give to findings: the first literal behind what makes one.
-fn codes(source: &str) -> Vec<&str> {
-    let makers = ["Finding::error(", "Finding::warning(", "Finding::info(", "not_decoded("];
+pub fn codes(source: &str) -> Vec<&str> {
+    let makers = ["Finding::error(", "Finding::warning(", "Finding::info(", "not_decoded(", "named.finding("];
     let mut found = Vec::new();
     for maker in makers {
         for (at, _) in source.match_indices(maker) {

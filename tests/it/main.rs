@@ -33,4 +33,5 @@ mod storage;
 mod support;
 mod tables;
 mod truth;
+mod verify;
 mod walkers;

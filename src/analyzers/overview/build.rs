@@ -1,6 +1,7 @@
 //! Puts the overview together.
 
 use std::collections::{HashMap, HashSet};
+use std::hash::Hash;
 
 use super::types::{
     Filter, KindBytes, MasterStateSummary, MetadataSpend, OperatorSummary, Overview, SnapshotSummary,
@@ -93,7 +94,7 @@ pub fn overview(
 
     findings.extend(details.findings);
     findings.extend(relocation_finding(&context.places));
-    let findings = grouped(findings);
+    let findings = grouped(findings, |_| ());
 
     let size = |s: &StateSummary| s.bytes.or(s.bytes_at_most);
     all_states.sort_by(|a, b| {
@@ -488,7 +489,7 @@ fn spend(tally: &Tally) -> MetadataSpend {
 
 /// A snapshot of which some files were found where they were recorded and others elsewhere may be
 /// half of one and half of another.
-fn relocation_finding(places: &Places) -> Option<Finding> {
+pub(in crate::analyzers) fn relocation_finding(places: &Places) -> Option<Finding> {
     (places.recorded_uris > 0 && places.relocated > 0).then(|| {
         Finding::warning(
             "mixed_places",
@@ -501,12 +502,17 @@ fn relocation_finding(places: &Places) -> Option<Finding> {
     })
 }
 
-/// Findings that say the same of many parts become one each; the worst come first.
-fn grouped(findings: Vec<Finding>) -> Vec<Finding> {
+/// Findings that say the same of many parts become one each, unless `apart` says different things of them; the worst
+/// come first.
+pub(in crate::analyzers) fn grouped<K: Hash + Eq>(
+    findings: Vec<Finding>,
+    apart: impl Fn(&Finding) -> K,
+) -> Vec<Finding> {
     let mut groups: Vec<(Finding, usize)> = Vec::new();
     let mut known = HashMap::new();
     for finding in findings {
-        let key = (finding.code, finding.message.clone(), finding.file.clone(), finding.offset);
+        let key =
+            (finding.code, finding.message.clone(), finding.file.clone(), finding.offset, apart(&finding));
         if let Some(&at) = known.get(&key) {
             if let Some((_, count)) = groups.get_mut(at) {
                 *count += 1;

@@ -11,4 +11,6 @@ mod states;
 mod types;
 
 pub use build::{Context, format, overview, size};
+pub(super) use build::{grouped, relocation_finding};
+pub(super) use states::label;
 pub use types::*;

@@ -64,7 +64,7 @@ pub(super) fn of_operator(
 }
 
 /// What an operator is called: by name, uid or id, whichever is known first.
-pub(super) fn label(operator: &Operator) -> String {
+pub(in crate::analyzers) fn label(operator: &Operator) -> String {
     let known = operator.name.as_ref().or(operator.uid.as_ref());
     known.cloned().unwrap_or_else(|| operator.id.to_string())
 }

@@ -2,7 +2,7 @@
 
 mod arguments;
 mod depth;
-mod progress;
+pub(super) mod progress;
 #[cfg(feature = "rocksdb")]
 mod reference;
 mod save;

@@ -13,7 +13,7 @@ use crate::scan::Progress;
 
 /// A scan that an interrupt ends.
 #[derive(Debug)]
-pub(super) struct Run(Arc<State>);
+pub(in crate::cli) struct Run(Arc<State>);
 
 #[derive(Debug, Default)]
 struct State {
@@ -24,7 +24,7 @@ struct State {
 
 impl Run {
     /// From now on, the first interrupt stops the scan, and the second one ends the program.
-    pub(super) fn begin() -> Self {
+    pub(in crate::cli) fn begin() -> Self {
         let state = Arc::new(State::default());
         state.runs.store(true, Ordering::Relaxed);
         let handled = Arc::clone(&state);
@@ -37,16 +37,16 @@ impl Run {
         Self(state)
     }
 
-    pub(super) fn progress(&self) -> &Progress {
+    pub(in crate::cli) fn progress(&self) -> &Progress {
         &self.0.progress
     }
 
-    pub(super) fn stop(&self) {
+    pub(in crate::cli) fn stop(&self) {
         self.0.progress.stop.store(true, Ordering::Relaxed);
     }
 
     /// From now on, an interrupt ends the program.
-    pub(super) fn end(&self) {
+    pub(in crate::cli) fn end(&self) {
         self.0.runs.store(false, Ordering::Relaxed);
     }
 }
@@ -56,7 +56,7 @@ const TICK: Duration = Duration::from_millis(250);
 
 /// Shows bytes, rate and time left on a terminal.
 #[derive(Debug)]
-pub(super) struct Meter(Option<Shown>);
+pub(in crate::cli) struct Meter(Option<Shown>);
 
 #[derive(Debug)]
 struct Shown {
@@ -67,7 +67,7 @@ struct Shown {
 
 impl Meter {
     /// Of a run that has so many bytes to read in all, of which some were read by an earlier run.
-    pub(super) fn begin(run: &Run, bytes: u64, before: u64) -> Self {
+    pub(in crate::cli) fn begin(run: &Run, bytes: u64, before: u64) -> Self {
         if !std::io::stderr().is_terminal() {
             return Self(None);
         }
@@ -93,7 +93,7 @@ impl Meter {
     }
 
     /// Takes it from the screen.
-    pub(super) fn end(self) {
+    pub(in crate::cli) fn end(self) {
         let Some(Shown { bar, ended, thread }) = self.0 else { return };
         ended.store(true, Ordering::Relaxed);
         thread.thread().unpark();

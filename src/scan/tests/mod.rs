@@ -2,6 +2,7 @@
 
 mod ahead;
 mod damage;
+mod deep;
 mod plan;
 
 use std::collections::HashMap;
