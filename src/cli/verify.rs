@@ -51,6 +51,9 @@ pub(super) struct Verify {
     common: Common,
 }
 
+/// How many bytes of small files are held for the other snapshots of a job.
+const KEPT: u64 = 64 << 20;
+
 /// What several snapshots are verified with.
 struct Session<'s> {
     storage: &'s dyn Storage,
@@ -76,9 +79,10 @@ impl Verify {
             Err(error) => return Err(super::no_target(&location, &error)),
         };
         let options = ReadOptions { relocate, in_flight: reading.in_flight(), properties: true };
+        let keep = if matches!(target, Ok(Target::Job(_))) { KEPT } else { 0 };
         let mut session = Session {
             storage: &storage,
-            small: Verifier::new(&storage, options),
+            small: Verifier::new(&storage, options, keep),
             deep: self.deep.then(|| (DeepVerifier::default(), self.options(&location), Run::begin())),
         };
         let result = match target {

@@ -34,10 +34,11 @@ pub struct Verifier<'s> {
 }
 
 impl<'s> Verifier<'s> {
-    /// Begins. The tails of all tables are read, whatever the options say.
+    /// Begins. The tails of all tables are read, whatever the options say. Up to `keep` bytes of small files are held
+    /// for snapshots that name them again.
     #[must_use]
-    pub fn new(storage: &'s dyn Storage, options: ReadOptions) -> Self {
-        Self { storage, options, known: Known::default() }
+    pub fn new(storage: &'s dyn Storage, options: ReadOptions, keep: u64) -> Self {
+        Self { storage, options, known: Known::keeping(keep) }
     }
 
     /// Reads a snapshot whose `_metadata` is at hand, and asks for all of its files. What is wrong is among the

@@ -37,7 +37,11 @@ struct Session<'s> {
 impl<'s> Session<'s> {
     fn new(storage: &'s dyn Storage, deep: bool, relocate: Vec<RelocateRule>) -> Self {
         let options = ReadOptions { relocate, in_flight: InFlight::default(), properties: true };
-        Self { storage, small: Verifier::new(storage, options), deep: deep.then(DeepVerifier::default) }
+        Self {
+            storage,
+            small: Verifier::new(storage, options, 1 << 20),
+            deep: deep.then(DeepVerifier::default),
+        }
     }
 
     fn verify(&mut self, at: &Location) -> SnapshotVerification {

@@ -7,14 +7,19 @@ use bytes::Bytes;
 use statescope_formats::Error as FormatError;
 use statescope_formats::rocksdb::tail::TableTail;
 
-use crate::storage::{Fetched, Location, ObjectMeta, StorageError, StorageErrorKind};
+use crate::storage::{Fetched, Location, ObjectMeta, ReadRequest, Span, StorageError, StorageErrorKind};
 
 /// The tail of a table as it was decoded, or why it was not.
 pub type KnownTail = Result<Arc<TableTail>, FormatError>;
 
-/// Sizes of objects, and tails of tables, by where they are. Several snapshots of one job name the same files.
+/// Sizes of objects, tails of tables, and small files, by where they are. Several snapshots of one job name the same
+/// files.
 #[derive(Debug, Default)]
 pub struct Known {
+    /// Small files and begins of streams: the materialized part of a changelog is that of many snapshots.
+    small: HashMap<ReadRequest, Fetched>,
+    /// How many more bytes of them are kept.
+    room: u64,
     /// The size of the whole object, or why it cannot be read.
     objects: HashMap<Location, Result<u64, StorageError>>,
     /// By object, and where in it the table begins.
@@ -22,26 +27,40 @@ pub struct Known {
 }
 
 impl Known {
-    /// What the storage would answer: errors, and the sizes of objects of which no byte is wanted.
+    /// Knows nothing yet, and will keep so many bytes of small files.
+    #[must_use]
+    pub fn keeping(bytes: u64) -> Self {
+        Self { room: bytes, ..Self::default() }
+    }
+
+    /// What the storage would answer: errors, small files, and the sizes of objects of which no byte is wanted.
     pub(super) fn answer(
         &self,
-        location: &Location,
+        request: &ReadRequest,
         size_only: bool,
     ) -> Option<Result<Fetched, StorageError>> {
-        match self.objects.get(location)? {
+        match self.objects.get(&request.location)? {
             Ok(size) if size_only => {
                 let meta = ObjectMeta { size: *size, last_modified: None, etag: None };
                 Some(Ok(Fetched { bytes: Bytes::new(), meta }))
             }
-            Ok(_) => None,
+            Ok(_) => self.small.get(request).cloned().map(Ok),
             Err(error) => Some(Err(error.clone())),
         }
     }
 
     /// Notes what an answer says of an object.
-    pub(super) fn note(&mut self, location: &Location, answer: &Result<Fetched, StorageError>) {
+    pub(super) fn note(&mut self, request: &ReadRequest, answer: &Result<Fetched, StorageError>) {
         let known = match answer {
-            Ok(fetched) => Ok(fetched.meta.size),
+            Ok(fetched) => {
+                let bytes = fetched.bytes.len() as u64;
+                // Tails are kept as what they say.
+                if !matches!(request.span, Span::Suffix(_)) && bytes <= self.room {
+                    self.room -= bytes;
+                    self.small.insert(request.clone(), fetched.clone());
+                }
+                Ok(fetched.meta.size)
+            }
             // What is wrong with a request says nothing of the next one.
             Err(error)
                 if matches!(
@@ -56,7 +75,7 @@ impl Known {
             }
             Err(error) => Err(error.clone()),
         };
-        self.objects.entry(location.clone()).or_insert(known);
+        self.objects.entry(request.location.clone()).or_insert(known);
     }
 
     /// What is known of an object.

@@ -565,9 +565,10 @@ impl<'s> Opener<'s> {
         let mut answers = Vec::with_capacity(batch.len());
         for item in batch {
             let Some((_, location)) = item.candidates.get(item.next) else { continue };
-            let answer = self.known.as_ref().and_then(|known| known.answer(location, item.size_only));
+            let request = ReadRequest { location: location.clone(), span: item.span.clone() };
+            let answer = self.known.as_ref().and_then(|known| known.answer(&request, item.size_only));
             if answer.is_none() {
-                requests.push(ReadRequest { location: location.clone(), span: item.span.clone() });
+                requests.push(request);
             }
             answers.push((answer, item.size_only));
         }
@@ -577,17 +578,17 @@ impl<'s> Opener<'s> {
             if answer.is_some() {
                 return answer;
             }
-            let (ReadRequest { location, .. }, mut answer) = fresh.next()?;
+            let (request, mut answer) = fresh.next()?;
             if size_only
                 && let Err(error) = &answer
                 && matches!(error.kind(), StorageErrorKind::ShortRead { .. })
-                && let Ok(empty) = self.storage.read(location, &Span::Suffix(0))
+                && let Ok(empty) = self.storage.read(&request.location, &Span::Suffix(0))
                 && empty.meta.size == 0
             {
                 answer = Ok(empty);
             }
             if let Some(known) = &mut self.known {
-                known.note(location, &answer);
+                known.note(request, &answer);
             }
             Some(answer)
         });
