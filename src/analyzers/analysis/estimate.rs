@@ -229,14 +229,24 @@ impl StateSample {
                 .collect(),
             None => {
                 let often = self.keys().into_iter().filter(|(_, hits)| self.whole || *hits >= HITS);
-                let estimated = often.map(|(key, _)| (key.clone(), self.of_key(key)));
-                estimated.filter(|(_, share)| share.low >= LARGE_KEY / 2.0).collect()
+                let estimated = often.map(|(key, hits)| (key.clone(), self.of_key(key), hits));
+                let certain = estimated.filter(|(_, share, _)| share.low >= LARGE_KEY / 2.0);
+                certain.map(|(key, share, hits)| (key, self.as_chosen(share, hits))).collect()
             }
         };
         keys.retain(|(_, share)| share.value >= LARGE_KEY);
         keys.sort_by(|a, b| b.1.value.total_cmp(&a.1.value).then(a.0.cmp(&b.0)));
         keys.truncate(LARGE_KEYS);
         keys
+    }
+
+    /// The share of a key that is only told since it was drawn so often: some of that may be chance.
+    fn as_chosen(&self, share: Estimate, hits: usize) -> Estimate {
+        if self.whole {
+            return share;
+        }
+        let hits = hits as f64;
+        Estimate { low: share.low * (hits - (HITS as f64 - 1.0)).max(0.0) / hits, ..share }.rounded()
     }
 
     /// The share of a key by how much of it was drawn.
@@ -248,6 +258,7 @@ impl StateSample {
     /// The share of a key by where its rows lie, and by how much is live in draws that hold hardly anything else.
     fn of_extent(&self, extent: &KeyExtent) -> Option<Estimate> {
         const HARDLY_ELSE: f64 = 0.9;
+        const ODDER: f64 = 1.3;
         let rate = |draw: &Draw| draw.get(LIVE_BYTES) / draw.get(DISK);
         let full: Vec<&Draw> = self.draws.iter().filter(|draw| draw.get(DISK) > 0.0).collect();
         let own = full.iter().filter(|draw| {
@@ -263,12 +274,14 @@ impl StateSample {
             (squares / (rates.len() as f64 - 1.0).max(1.0)).sqrt()
         };
         let (rates, of_key) = (full.iter().map(|draw| rate(draw)).collect::<Vec<f64>>(), mean(&own));
-        // Of few draws the spread is taken to be that of all, and their mean to be no better than one of them.
+        // Their spread is taken to be no less than that of all draws, and the mean of few to be no better than one of them:
+        // what is one key's may be odder than what is anybody's.
+        let all = spread(&rates, mean(&rates));
         let own_count = own.len() as f64;
         let half = if own.len() > HITS {
-            student((own_count - 1.0) / 2.0) * spread(&own, of_key) / own_count.sqrt()
+            student((own_count - 1.0) / 2.0) * spread(&own, of_key).max(all) * ODDER / own_count.sqrt()
         } else {
-            student((rates.len() as f64 - 1.0) / 2.0) * spread(&rates, mean(&rates))
+            student((rates.len() as f64 - 1.0) / 2.0) * all * ODDER
         };
         let live =
             Ratio::new(&[self], |draw| draw.get(LIVE_BYTES), |draw| draw.get(DISK)).times(self.disk_bytes);
@@ -556,7 +569,7 @@ mod tests {
         assert_eq!(keys.len(), 1);
         let (key, share) = &keys[0];
         assert_eq!((key, share.value), (&large, 0.1));
-        assert!(share.low > 0.06 && share.low < 0.07 && share.high > 0.14 && share.high < 0.16, "{share:?}");
+        assert!(share.low > 0.05 && share.low < 0.07 && share.high > 0.14 && share.high < 0.16, "{share:?}");
 
         // Where its rows lie is known better than how often it is drawn.
         let extent = |key: &KeyBytes, at_least, at_most| KeyExtent { key: key.clone(), at_least, at_most };

@@ -65,7 +65,7 @@ pub struct Sampled {
 }
 
 /// About how much of a file its index takes: one part in so many.
-const INDEX_PART: u64 = 90;
+const INDEX_PART: u64 = 100;
 /// What opening a table costs besides its index.
 const TAIL: u64 = RECOMMENDED_TAIL_LEN as u64;
 /// Bytes of a unit, at least, and for each table that holds a part of it: of each, a block more is read.
