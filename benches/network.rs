@@ -5,6 +5,9 @@
 //! takes a fixture. The store is a server on loopback in this process that answers range requests from the files, so
 //! that it costs as little as a store can; its own work and the loopback's are part of every figure but the first.
 //! A second round adds 30 ms to every answer.
+//!
+//! `--endpoint URL` asks another S3 server instead, such as moto, in whose bucket `bucket` the job's
+//! directory lies already, with the credentials of the environment.
 #![allow(clippy::expect_used, clippy::panic, clippy::print_stdout, missing_docs)]
 
 #[path = "../tests/it/support/object_server.rs"]
@@ -56,16 +59,16 @@ fn analyze(place: &str, more: &[&str]) -> (Duration, String) {
 }
 
 /// Reads all objects, so many parts at once, and drops them.
-fn download(server: &ObjectServer) -> Duration {
-    let access =
-        Access { endpoint: Some(server.endpoint().to_owned()), anonymous: true, ..Access::default() };
+fn download(endpoint: &str, anonymous: bool, objects: Vec<(String, u64)>) -> Duration {
+    let environment = std::env::vars().collect();
+    let access = Access { endpoint: Some(endpoint.to_owned()), anonymous, environment, ..Access::default() };
     let storage = ObjectStorage::new(access, Arc::new(Meter::new()));
     let parts = |(key, size): (String, u64)| {
         let location = Location::parse(&format!("s3://{BUCKET}/{key}")).expect("a place");
         let starts = (0..size).step_by(usize::try_from(PART).expect("a small number"));
         starts.map(move |start| (location.clone(), start..(start + PART).min(size))).collect::<Vec<_>>()
     };
-    let parts: Vec<_> = server.objects().into_iter().flat_map(parts).collect();
+    let parts: Vec<_> = objects.into_iter().flat_map(parts).collect();
     let next = AtomicUsize::new(0);
     let start = Instant::now();
     thread::scope(|scope| {
@@ -80,7 +83,7 @@ fn download(server: &ObjectServer) -> Duration {
     start.elapsed()
 }
 
-fn measure(path: &Path, latency: Duration, rounds: usize, asserts: bool) {
+fn measure(path: &Path, latency: Duration, rounds: usize, asserts: bool, endpoint: Option<&str>) {
     let path = path.canonicalize().expect("a checkpoint");
     let job = path.parent().expect("a job's directory");
     let name = job.file_name().and_then(|name| name.to_str()).expect("a plain name");
@@ -89,14 +92,16 @@ fn measure(path: &Path, latency: Duration, rounds: usize, asserts: bool) {
     let bytes: u64 = server.objects().iter().map(|(_, size)| size).sum();
     let chk = path.file_name().and_then(|name| name.to_str()).expect("a plain name");
     let there = format!("s3://{BUCKET}/{name}/{chk}");
-    let reach = ["--endpoint", server.endpoint(), "--anonymous"];
+    let anonymous = endpoint.is_none();
+    let endpoint = endpoint.unwrap_or(server.endpoint());
+    let reach = [&["--endpoint", endpoint][..], if anonymous { &["--anonymous"] } else { &[] }].concat();
     let [mut local, mut remote, mut plain] = [Duration::MAX; 3];
     let mut asked = 0;
     // In turns, since the machine is not always as fast.
     for _ in 0..rounds {
         let (time, here) = analyze(path.to_str().expect("a plain path"), &[]);
         local = local.min(time);
-        plain = plain.min(download(&server));
+        plain = plain.min(download(endpoint, anonymous, server.objects()));
         let before = server.requests();
         let (time, report) = analyze(&there, &reach);
         asked = server.requests() - before;
@@ -119,12 +124,13 @@ fn main() -> std::process::ExitCode {
     if std::env::var_os(PROGRAM).is_some() {
         return statescope::cli::run().into();
     }
-    let (mut smoke, mut rounds, mut paths) = (false, 3, Vec::new());
+    let (mut smoke, mut rounds, mut paths, mut endpoint) = (false, 3, Vec::new(), None);
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--smoke" | "--test" => smoke = true,
             "--bench" => {}
+            "--endpoint" => endpoint = arguments.next(),
             "--rounds" => rounds = arguments.next().and_then(|n| n.parse().ok()).expect("a number"),
             path => paths.push(PathBuf::from(path)),
         }
@@ -136,8 +142,10 @@ fn main() -> std::process::ExitCode {
     }
     assert!(!paths.is_empty(), "name a checkpoint: a chk-N directory");
     for path in &paths {
-        measure(path, Duration::ZERO, rounds, !smoke);
-        measure(path, Duration::from_millis(30), rounds, false);
+        measure(path, Duration::ZERO, rounds, !smoke, endpoint.as_deref());
+        if endpoint.is_none() {
+            measure(path, Duration::from_millis(30), rounds, false, None);
+        }
     }
     std::process::ExitCode::SUCCESS
 }
