@@ -81,6 +81,9 @@ fn end_length(size: u64) -> u64 {
     (size / 80).saturating_add(ALWAYS).min(size)
 }
 
+/// An index of so many bytes is read, and one of a quarter of its file.
+const LARGEST_INDEX: u64 = 64 << 20;
+
 /// What ends of tables say.
 #[derive(Debug, Default)]
 pub struct Survey {
@@ -134,8 +137,9 @@ pub fn survey(
         let reads = std::thread::scope(|scope| {
             let decoding = scope.spawn(|| decode(&before, checksums));
             let reads = read(open, chunk, &mut survey.findings);
-            if let Ok(decoded) = decoding.join() {
-                survey.add(decoded);
+            match decoding.join() {
+                Ok(decoded) => survey.add(decoded),
+                Err(panic) => std::panic::resume_unwind(panic),
             }
             reads
         });
@@ -210,7 +214,9 @@ fn read<'s>(
     for (at, read) in reads.iter().enumerate() {
         let Some(end) = &read.end else { continue };
         let start = index_start(&end.tail);
-        if start < end.offset {
+        // More than any index is not believed: what is not read of it is told when it is decoded.
+        let most = LARGEST_INDEX.max(read.subject.want.size / 4);
+        if start < end.offset && end.offset - start <= most {
             indexes.push(at);
             wanted.push(Wanted { file: read.subject.want.file, span: Span::Range(start..end.offset) });
         }

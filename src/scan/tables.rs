@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use bytes::Bytes;
 use statescope_formats::rocksdb::block::StoredBlock;
 use statescope_formats::rocksdb::compression::Decompressor;
-use statescope_formats::rocksdb::handle::BlockHandle;
+use statescope_formats::rocksdb::handle::{BLOCK_TRAILER_LEN, BlockHandle};
 use statescope_formats::rocksdb::index::{IndexBlock, IndexFormat};
 use statescope_formats::rocksdb::properties::{FilterKind, IndexType};
 use statescope_formats::rocksdb::range_del::RangeTombstone;
@@ -208,17 +208,20 @@ impl OpenTable {
         Ok(Self { format, index, dictionary, range_tombstones })
     }
 
-    /// So many bytes are read to open a table, and to know where its blocks lie.
+    /// So many bytes are read to open a table.
     pub(super) fn cost(tail: &TableTail) -> u64 {
-        let partitions = match IndexFormat::of(tail) {
-            Ok(format) if format.is_partitioned() => {
-                tail.properties.as_ref().and_then(|p| p.index_size).unwrap_or(0)
-            }
-            _ => 0,
-        };
         let stretches =
             stretches(&opening(tail)).into_iter().map(|range| range.end.saturating_sub(range.start));
-        stretches.fold(partitions, u64::saturating_add)
+        stretches.fold(0, u64::saturating_add)
+    }
+
+    /// So many bytes are read to know where all of its blocks lie, besides.
+    pub(super) fn partitions_cost(tail: &TableTail) -> u64 {
+        let Some(properties) = tail.properties.as_ref() else { return 0 };
+        let is_partitioned = IndexFormat::of(tail).is_ok_and(|format| format.is_partitioned());
+        let trailers = properties.index_partitions.unwrap_or(0).saturating_mul(BLOCK_TRAILER_LEN);
+        let size = properties.index_size.unwrap_or(0).saturating_add(trailers);
+        if is_partitioned { size } else { 0 }
     }
 
     /// Bytes that it takes in memory.

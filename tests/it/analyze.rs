@@ -291,6 +291,21 @@ fn other_compressions_are_tried_where_that_is_asked_for() {
     );
 }
 
+/// How figures of a depth are made.
+pub fn method(depth: Depth, top: usize) -> Method {
+    Method {
+        depth,
+        depth_reason: DepthReason::Asked,
+        sst_bytes: 0,
+        not_read_bytes: 0,
+        more: Vec::new(),
+        sampling: None,
+        engine: Engine::Native,
+        checksums: true,
+        top,
+    }
+}
+
 /// What the command makes of a snapshot on this disk.
 pub fn analysis(reading: &SnapshotReading, settings: Settings) -> Analysis {
     let partial = scan(&LocalStorage::new(), reading, &settings, 2);
@@ -300,17 +315,7 @@ pub fn analysis(reading: &SnapshotReading, settings: Settings) -> Analysis {
     let context = Context {
         overview: overview(snapshot.clone(), details.clone(), Vec::new(), overview::Context::default()),
         subjects: Subjects::new(snapshot, details),
-        method: Method {
-            depth: Depth::Full,
-            depth_reason: DepthReason::Asked,
-            sst_bytes: 0,
-            not_read_bytes: 0,
-            more: Vec::new(),
-            sampling: None,
-            engine: Engine::Native,
-            checksums: true,
-            top: settings.top,
-        },
+        method: method(Depth::Full, settings.top),
         settings,
         shallow: Shallow::default(),
         findings: finished.findings,

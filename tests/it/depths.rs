@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 use statescope::analyzers::analysis::{
-    Analysis, AnalysisPartial, Context, Depth, DepthReason, Engine, Estimate, Method, Shallow, Subjects,
-    finish,
+    Analysis, AnalysisPartial, Context, Depth, Estimate, Shallow, Subjects, finish,
 };
 use statescope::analyzers::overview::{self, overview};
 use statescope::readers::discover;
@@ -13,7 +12,7 @@ use statescope::readers::snapshot::{OpenSnapshot, open_snapshot};
 use statescope::scan::{Progress, SampleOptions, Sampled, Sampler, file_groups, sst_bytes, survey};
 use statescope::storage::{LocalStorage, Location, Metered, Op, RequestRecord, Storage};
 
-use super::analyze::analysis;
+use super::analyze::{analysis, method};
 use super::scan::{read, settings};
 use super::support::{Ask, Fixture, fixture, fixtures, run_in, text};
 
@@ -27,17 +26,7 @@ fn result(open: &OpenSnapshot<'_>, depth: Depth, partial: AnalysisPartial, shall
     let context = Context {
         overview: overview(snapshot.clone(), details.clone(), Vec::new(), overview::Context::default()),
         subjects: Subjects::new(snapshot, details),
-        method: Method {
-            depth,
-            depth_reason: DepthReason::Asked,
-            sst_bytes: 0,
-            not_read_bytes: 0,
-            more: Vec::new(),
-            sampling: None,
-            engine: Engine::Native,
-            checksums: true,
-            top: 10,
-        },
+        method: method(depth, 10),
         settings: settings(),
         shallow,
         findings: Vec::new(),
@@ -250,6 +239,33 @@ fn a_sample_reads_no_more_than_it_may_and_depends_on_its_seed_alone() {
     let first: Value = serde_json::from_str(&seen[0]).unwrap();
     let share = &first[0][0]["estimates"]["live_share"];
     assert_eq!((&share["low"], &share["high"]), (&0.0.into(), &1.0.into()), "{share}");
+}
+
+/// Whatever tables look like, such as with an index in partitions.
+#[test]
+fn no_budget_is_overdrawn() {
+    let mut seen = 0;
+    for fixture in fixtures() {
+        let at = fixture.recorded(&fixture.newest());
+        let small = {
+            let storage = Metered::new(fixture.in_memory(|p| fixture.recorded(p)));
+            let _ = open(&storage, &at);
+            storage.meter().counts().bytes
+        };
+        for budget in [20_000, 100_000, 300_000] {
+            let storage = Metered::new(fixture.in_memory(|p| fixture.recorded(p)));
+            let mut open = open(&storage, &at);
+            let options = SampleOptions { seed: 3, budget, checksums: true, readers: 2 };
+            let mut sampler = Sampler::new(&mut open, &storage, &|_, _| true);
+            sampler.newest_seconds(budget);
+            let found = sampler.sample(&settings(), &options, &Progress::default()).unwrap();
+            let spent = storage.meter().counts().bytes - small;
+            assert!(spent <= budget, "{}: {spent} of {budget} bytes", fixture.name);
+            assert!(spent <= found.read_bytes, "{}: {spent} and {}", fixture.name, found.read_bytes);
+            seen += found.ranges;
+        }
+    }
+    assert!(seen > 500, "{seen}");
 }
 
 #[test]

@@ -156,8 +156,11 @@ impl StateSample {
         Self { whole: true, disk_bytes: all.sums[DISK], draws: vec![all], extents: None }
     }
 
-    /// Adds a draw.
-    pub fn push(&mut self, draw: Draw) {
+    /// Adds a draw. Keys are left out that have hardly a part in it: no large key is one of these.
+    pub fn push(&mut self, mut draw: Draw) {
+        const HARDLY: f64 = 64.0;
+        let live = draw.get(LIVE_BYTES);
+        draw.keys.retain(|_, bytes| *bytes * HARDLY >= live);
         self.draws.push(draw);
     }
 
@@ -388,6 +391,9 @@ impl Ratio {
         let spread = value * (1.0 - value);
         // Where all draws agree, they say no more than so many observations would.
         let size = if spread > 0.0 && variance > 0.0 { spread / variance } else { self.observations };
+        if size <= 0.0 {
+            return Estimate { value, low: 0.0, high: 1.0 };
+        }
         let quantile = student(self.freedom);
         let size = size * (NORMAL / quantile).powi(2);
         let square = NORMAL.powi(2);
@@ -530,6 +536,26 @@ mod tests {
         let alone = share(&[&sampled], DISK_LIVE, DISK);
         let (wide, narrow) = (alone.high - alone.low, both.high - both.low);
         assert!(narrow < wide / 2.0 && narrow > wide / 5.0, "{alone:?} {both:?}");
+    }
+
+    #[test]
+    fn what_only_a_whole_state_has_leaves_no_gap() {
+        let whole = StateSample::whole(draw(&[(DISK, 300.0), (LIVE_BYTES, 300.0)]));
+        // All that was drawn of the other is dead.
+        let dead = sample(1e6, &[0.0; 20]);
+        let kryo = share(&[&whole, &dead], KRYO_BYTES, LIVE_BYTES);
+        assert_eq!((kryo.value, kryo.low, kryo.high), (0.0, 0.0, 1.0));
+    }
+
+    #[test]
+    fn keys_that_hardly_have_a_part_in_a_draw_are_not_held() {
+        let mut sample = StateSample::new(1000);
+        let mut draw = draw(&[(DISK, 100.0), (LIVE_BYTES, 6400.0)]);
+        for (name, bytes) in [("a", 99.0), ("b", 100.0)] {
+            draw.keys.insert(KeyBytes::from(name.as_bytes()), bytes);
+        }
+        sample.push(draw);
+        assert_eq!(sample.keys(), BTreeMap::from([(&KeyBytes::from(&b"b"[..]), 1)]));
     }
 
     #[test]

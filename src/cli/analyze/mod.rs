@@ -235,6 +235,7 @@ impl Analyze {
         run: &Run,
     ) -> Result<Shallowly, Failure> {
         match decided.depth {
+            // There is nothing to be read for it.
             Depth::Manifest | Depth::Full => {
                 let disk_groups = scan::file_groups(&open.details, select);
                 Ok(Shallowly {
@@ -286,7 +287,7 @@ impl Analyze {
         let local = open.opener.directory().class() == SchemeClass::Local;
         let readers = if local { self.threads() } else { usize::from(self.common.reading.in_flight) };
         let mut sampler = Sampler::new(open, storage, select);
-        let newest = sampler.newest_seconds();
+        let newest = sampler.newest_seconds(allowed.saturating_sub(small));
         let settings = match newest.filter(|_| settings.reference_time.witness != Witness::Given) {
             Some(newest) => {
                 let reference =

@@ -7,7 +7,7 @@ use super::super::plan::{Extent, KeyRange, runs};
 use super::super::tables::{BlockList, OpenTable, ScanTable};
 use super::super::work::{Rows, facts};
 use super::super::{MissingTable, scan_table};
-use super::{Member, Sampler, StateReading, TAIL, UNIT, UNIT_OF_TABLE};
+use super::{Member, Sampler, StateReading, TAIL, TAIL_AT_MOST, UNIT, UNIT_OF_TABLE};
 use crate::analyzers::analysis::{AnalysisPartial, Draw, KeyBytes, StateAccumulator, TableFacts, TallyKey};
 use crate::lsm::{LiveScan, RangeTombstones, StoredTombstone};
 use crate::model::{FileId, Finding, Table};
@@ -110,7 +110,7 @@ impl<'a> Sampler<'a, '_> {
         }
         wanted.sort_by_key(|want| want.file);
         wanted.dedup_by_key(|want| want.file);
-        let tails = (wanted.len() as u64).saturating_mul(TAIL);
+        let tails = (wanted.len() as u64).saturating_mul(TAIL_AT_MOST);
         if self.spent.saturating_add(tails) > reading.limit {
             return None;
         }
@@ -126,7 +126,10 @@ impl<'a> Sampler<'a, '_> {
             tables.iter().flatten().filter(|table| !self.opened.contains_key(&table.file)).collect();
         closed.sort_by_key(|table| table.file);
         closed.dedup_by_key(|table| table.file);
-        let cost = closed.iter().map(|table| OpenTable::cost(&table.tail)).fold(0, u64::saturating_add);
+        let opening = closed.iter().map(|table| OpenTable::cost(&table.tail));
+        // Where an index has partitions, they are read for each cell.
+        let listing = tables.iter().flatten().map(|table| OpenTable::partitions_cost(&table.tail));
+        let cost = opening.chain(listing).fold(0, u64::saturating_add);
         if self.spent.saturating_add(cost) > reading.limit {
             return None;
         }

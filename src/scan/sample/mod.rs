@@ -89,6 +89,10 @@ const MOST_DRAWS: usize = 20_000;
 const INDEXES_HELD: u64 = 64 << 20;
 /// A key that has less than one part in so many of the on-disk bytes is not among the large ones.
 const SMALL_KEY: u64 = 1000;
+/// A tail that does not fit costs as much again.
+const TAIL_AT_MOST: u64 = 2 * TAIL;
+/// One part in so many of the budget may be spent to know when the newest table was made.
+const PART_FOR_TIME: u64 = 16;
 /// Handles whose newest tables are asked for their time.
 const HANDLES_ASKED: usize = 64;
 
@@ -169,8 +173,8 @@ impl<'a, 's> Sampler<'a, 's> {
     }
 
     /// When the newest table was made, in seconds since 1970, as it says itself. At most some tables are asked: of each
-    /// handle the one with the highest number, of many handles some.
-    pub fn newest_seconds(&mut self) -> Option<u64> {
+    /// handle the one with the highest number, of many handles some, and no more than a small part of the budget pays for.
+    pub fn newest_seconds(&mut self, budget: u64) -> Option<u64> {
         let mut newest: BTreeMap<usize, (u64, WantedEnd)> = BTreeMap::new();
         for chosen in chosen(self.details, self.select) {
             let Some(want) = self.want(chosen.table, chosen.keyed.operator, chosen.keyed.subtask) else {
@@ -182,7 +186,12 @@ impl<'a, 's> Sampler<'a, 's> {
                 *of_handle = (number, want);
             }
         }
-        let step = newest.len().div_ceil(HANDLES_ASKED).max(1);
+        let affordable = usize::try_from(budget / PART_FOR_TIME / TAIL_AT_MOST).unwrap_or(usize::MAX);
+        let most = HANDLES_ASKED.min(affordable);
+        if most == 0 {
+            return None;
+        }
+        let step = newest.len().div_ceil(most).max(1);
         let asked: Vec<WantedEnd> = newest.into_values().step_by(step).map(|(_, want)| want).collect();
         self.read_tails(&asked);
         let tails = asked.iter().filter_map(|want| self.tails.get(&want.file)?.as_ref());
@@ -217,7 +226,8 @@ impl<'a, 's> Sampler<'a, 's> {
             sampled.whole_states += u64::from(whole);
             sampled.samples.insert(stratum.place.clone(), sample);
         }
-        sampled.findings = std::mem::take(&mut self.findings);
+        // Each is told once, however often a sample is read.
+        sampled.findings.clone_from(&self.findings);
         (sampled.read_bytes, sampled.ranges) = (self.spent, self.ranges);
         Some(sampled)
     }
