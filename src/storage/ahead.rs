@@ -13,8 +13,8 @@
 
 use super::parallel::{caught, estimate};
 use super::{
-    EachFn, Fetched, InFlight, ListScope, Location, ObjectMeta, PageFn, ReadRequest, Result, SchemeClass,
-    Span, Storage,
+    AfterKey, EachFn, Fetched, InFlight, ListScope, Location, ObjectMeta, PageFn, ReadRequest, Result,
+    SchemeClass, Span, Storage,
 };
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -302,6 +302,14 @@ impl Storage for Within<'_> {
 
     fn list(&self, directory: &Location, scope: ListScope, page: &mut PageFn<'_>) -> Result<()> {
         self.ahead.storage.list(directory, scope, page)
+    }
+
+    fn list_after(&self, directory: &Location, after: &str, page: &mut PageFn<'_>) -> Result<AfterKey> {
+        self.ahead.storage.list_after(directory, after, page)
+    }
+
+    fn server_time(&self, location: &Location) -> Result<Option<i64>> {
+        self.ahead.storage.server_time(location)
     }
 
     fn read_each(&self, requests: &[ReadRequest], in_flight: InFlight, each: &mut EachFn<'_>) {

@@ -1,8 +1,8 @@
 //! A store in memory, for tests and benches: any scheme, latency, small pages, and faults on demand.
 
 use super::{
-    Fetched, ListEntry, ListScope, Location, ObjectMeta, Op, PageFn, Result, Span, Storage, StorageError,
-    StorageErrorKind,
+    AfterKey, Fetched, ListEntry, ListScope, Location, ObjectMeta, Op, PageFn, Result, Span, Storage,
+    StorageError, StorageErrorKind,
 };
 use bytes::Bytes;
 use std::collections::{BTreeMap, HashMap};
@@ -20,6 +20,8 @@ pub struct MemoryStorage {
     faults: Mutex<Faults>,
     latency: Duration,
     page_size: usize,
+    lists_after: bool,
+    server_time: Mutex<Option<i64>>,
     requests: AtomicU64,
     in_flight: AtomicU64,
     most_in_flight: AtomicU64,
@@ -62,6 +64,8 @@ impl MemoryStorage {
             faults: Mutex::default(),
             latency: Duration::ZERO,
             page_size: 1000,
+            lists_after: true,
+            server_time: Mutex::default(),
             requests: AtomicU64::new(0),
             in_flight: AtomicU64::new(0),
             most_in_flight: AtomicU64::new(0),
@@ -80,6 +84,19 @@ impl MemoryStorage {
     pub fn with_page_size(mut self, page_size: usize) -> Self {
         self.page_size = page_size.max(1);
         self
+    }
+
+    /// Is a store that cannot list from a key on.
+    #[must_use]
+    pub fn without_list_after(mut self) -> Self {
+        self.lists_after = false;
+        self
+    }
+
+    /// Has a clock of its own, that stands still at a time in milliseconds since 1970; or none, which is so unless
+    /// it is set.
+    pub fn set_server_time(&self, time: Option<i64>) {
+        *self.server_time.lock().unwrap_or_else(PoisonError::into_inner) = time;
     }
 
     /// Puts an object, replacing one that is there.
@@ -177,6 +194,26 @@ impl MemoryStorage {
         Err(StorageError::new(kind, op, location.clone()))
     }
 
+    /// Hands out the pages of entries whose keys are not below `from`.
+    fn pages(
+        &self,
+        directory: &Location,
+        scope: ListScope,
+        from: String,
+        page: &mut PageFn<'_>,
+    ) -> Result<()> {
+        let mut after = Some(from);
+        while let Some(from) = after {
+            self.request(Op::List, directory)?;
+            let (entries, next) = self.page(directory, scope, &from)?;
+            after = next;
+            if !entries.is_empty() && page(entries).is_break() {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
     /// A page of entries whose keys are not below `after`, and the key to go on from.
     fn page(
         &self,
@@ -238,16 +275,23 @@ impl Storage for MemoryStorage {
     }
 
     fn list(&self, directory: &Location, scope: ListScope, page: &mut PageFn<'_>) -> Result<()> {
-        let mut after = Some(directory_key(directory));
-        while let Some(from) = after {
-            self.request(Op::List, directory)?;
-            let (entries, next) = self.page(directory, scope, &from)?;
-            after = next;
-            if !entries.is_empty() && page(entries).is_break() {
-                return Ok(());
-            }
+        self.pages(directory, scope, directory_key(directory), page)
+    }
+
+    fn list_after(&self, directory: &Location, after: &str, page: &mut PageFn<'_>) -> Result<AfterKey> {
+        if !self.lists_after {
+            return Ok(AfterKey::Unsupported);
         }
-        Ok(())
+        let from = format!("{}{after}\0", directory_key(directory));
+        self.pages(directory, ListScope::Recursive, from, page).map(|()| AfterKey::Listed)
+    }
+
+    fn server_time(&self, location: &Location) -> Result<Option<i64>> {
+        let time = *self.server_time.lock().unwrap_or_else(PoisonError::into_inner);
+        if time.is_some() {
+            self.request(Op::List, location)?;
+        }
+        Ok(time)
     }
 }
 

@@ -1,8 +1,8 @@
 //! Counts what a store is asked, so that what a command costs can be shown and tested.
 
 use super::{
-    EachFn, Fetched, InFlight, ListScope, Location, ObjectMeta, Op, PageFn, ReadRequest, Result, Span,
-    Storage,
+    AfterKey, EachFn, Fetched, InFlight, ListScope, Location, ObjectMeta, Op, PageFn, ReadRequest, Result,
+    Span, Storage,
 };
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -188,6 +188,25 @@ impl<S> Metered<S> {
     pub fn inner(&self) -> &S {
         &self.inner
     }
+
+    fn count_pages(
+        &self,
+        directory: &Location,
+        page: &mut PageFn<'_>,
+        list: impl FnOnce(&mut PageFn<'_>) -> Result<AfterKey>,
+    ) -> Result<AfterKey> {
+        let mut pages = 0_u64;
+        let answer = list(&mut |entries| {
+            pages += 1;
+            self.meter.record_bare(Op::List, directory, false);
+            page(entries)
+        });
+        // A failure is a request of its own, and so is the answer that there is nothing.
+        if answer.as_ref().map_or(true, |done| pages == 0 && *done == AfterKey::Listed) {
+            self.meter.record_bare(Op::List, directory, answer.is_err());
+        }
+        answer
+    }
 }
 
 impl<S: Storage> Storage for Metered<S> {
@@ -204,15 +223,19 @@ impl<S: Storage> Storage for Metered<S> {
     }
 
     fn list(&self, directory: &Location, scope: ListScope, page: &mut PageFn<'_>) -> Result<()> {
-        let mut pages = 0_u64;
-        let answer = self.inner.list(directory, scope, &mut |entries| {
-            pages += 1;
-            self.meter.record_bare(Op::List, directory, false);
-            page(entries)
-        });
-        // A failure is a request of its own, and so is the answer that there is nothing.
-        if answer.is_err() || pages == 0 {
-            self.meter.record_bare(Op::List, directory, answer.is_err());
+        let list = |page: &mut PageFn<'_>| self.inner.list(directory, scope, page);
+        self.count_pages(directory, page, |page| list(page).map(|()| AfterKey::Listed)).map(drop)
+    }
+
+    fn list_after(&self, directory: &Location, after: &str, page: &mut PageFn<'_>) -> Result<AfterKey> {
+        self.count_pages(directory, page, |page| self.inner.list_after(directory, after, page))
+    }
+
+    fn server_time(&self, location: &Location) -> Result<Option<i64>> {
+        let answer = self.inner.server_time(location);
+        // A look at this machine's clock is no request.
+        if !matches!(answer, Ok(None)) {
+            self.meter.record_bare(Op::List, location, answer.is_err());
         }
         answer
     }

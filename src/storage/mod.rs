@@ -69,7 +69,9 @@ pub use location::{Location, LocationError, LocationErrorKind, SchemeClass};
 pub use memory::{Fault, MemoryStorage};
 pub use metered::{Counts, Meter, Metered, RequestRecord};
 pub use objects::ObjectStorage;
-pub use request::{Fetched, InFlight, ListEntry, ListScope, ObjectMeta, Op, Probe, ReadRequest, Span};
+pub use request::{
+    AfterKey, Fetched, InFlight, ListEntry, ListScope, ObjectMeta, Op, Probe, ReadRequest, Span,
+};
 pub use stores::Stores;
 
 use bytes::Bytes;
@@ -113,6 +115,38 @@ pub trait Storage: Debug + Send + Sync {
     /// [`NotADirectory`](StorageErrorKind::NotADirectory) or `NotFound`. Any part that cannot be listed fails the
     /// whole, whatever pages were handed out before.
     fn list(&self, directory: &Location, scope: ListScope, page: &mut PageFn<'_>) -> Result<()>;
+
+    /// Lists all objects below a directory whose keys are greater than `after`, as [`list`](Self::list) does with
+    /// [`ListScope::Recursive`]: ascending, page by page. So several can list one large directory at once, each
+    /// from where another will break off.
+    ///
+    /// `after` is a key relative to the directory, of an object or of none, compared by bytes; if it is empty,
+    /// all objects come. Behind it there may be nothing, which is no error, and says nothing about the directory.
+    ///
+    /// A store that cannot do it says so, at the latest after its first page and before any is handed out; then
+    /// [`list`](Self::list) is what remains. That is so for local disk, web servers and Azure, and for a server that
+    /// disregards where it is to begin.
+    ///
+    /// # Errors
+    /// As [`list`](Self::list); also if the store lists out of the order of keys, since then whoever breaks off
+    /// misses what comes late.
+    fn list_after(&self, directory: &Location, after: &str, page: &mut PageFn<'_>) -> Result<AfterKey> {
+        let _ = (directory, after, page);
+        Ok(AfterKey::Unsupported)
+    }
+
+    /// What time it is by the clock of the store that a location lies in, in milliseconds since 1970; none if that is
+    /// this machine's clock. It is the clock that [`ObjectMeta::last_modified`] is of.
+    ///
+    /// Each call asks anew, with one request ([`Op::List`]), and no cache answers it. Servers tell whole seconds,
+    /// rounded down.
+    ///
+    /// # Errors
+    /// The store does not tell, or cannot be asked.
+    fn server_time(&self, location: &Location) -> Result<Option<i64>> {
+        let error = StorageError::new(StorageErrorKind::Other, Op::List, location.clone());
+        Err(error.with_message("this store does not tell what time it is"))
+    }
 
     /// Reads many at once and hands out each answer **in the order of the requests**, together with
     /// its index, until all are done or `each` breaks off.
@@ -219,6 +253,19 @@ macro_rules! storage_through {
 
             fn list(&self, directory: &Location, scope: ListScope, page: &mut PageFn<'_>) -> Result<()> {
                 (**self).list(directory, scope, page)
+            }
+
+            fn list_after(
+                &self,
+                directory: &Location,
+                after: &str,
+                page: &mut PageFn<'_>,
+            ) -> Result<AfterKey> {
+                (**self).list_after(directory, after, page)
+            }
+
+            fn server_time(&self, location: &Location) -> Result<Option<i64>> {
+                (**self).server_time(location)
             }
 
             fn read_each(&self, requests: &[ReadRequest], in_flight: InFlight, each: &mut EachFn<'_>) {

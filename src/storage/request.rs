@@ -177,6 +177,16 @@ pub enum ListScope {
     Recursive,
 }
 
+/// Whether a store lists from a key on ([`Storage::list_after`](super::Storage::list_after)).
+#[must_use = "what was not listed is not empty"]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AfterKey {
+    /// It went to the end, or was broken off.
+    Listed,
+    /// The store cannot do it; no page was handed out.
+    Unsupported,
+}
+
 /// One entry of a listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ListEntry {

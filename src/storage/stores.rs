@@ -1,8 +1,8 @@
 //! The store that a location's scheme leads to.
 
 use super::{
-    Access, CacheDirectory, Cached, EachFn, Fetched, InFlight, ListScope, LocalStorage, Location, Meter,
-    Metered, ObjectMeta, ObjectStorage, Op, PageFn, ReadRequest, Result, SchemeClass, Span, Storage,
+    Access, AfterKey, CacheDirectory, Cached, EachFn, Fetched, InFlight, ListScope, LocalStorage, Location,
+    Meter, Metered, ObjectMeta, ObjectStorage, Op, PageFn, ReadRequest, Result, SchemeClass, Span, Storage,
     StorageError, StorageErrorKind, identity, parallel,
 };
 use std::collections::BTreeMap;
@@ -81,6 +81,14 @@ impl Storage for Stores {
 
     fn list(&self, directory: &Location, scope: ListScope, page: &mut PageFn<'_>) -> Result<()> {
         self.of(directory, Op::List)?.list(directory, scope, page)
+    }
+
+    fn list_after(&self, directory: &Location, after: &str, page: &mut PageFn<'_>) -> Result<AfterKey> {
+        self.of(directory, Op::List)?.list_after(directory, after, page)
+    }
+
+    fn server_time(&self, location: &Location) -> Result<Option<i64>> {
+        self.of(location, Op::List)?.server_time(location)
     }
 
     fn read_each(&self, requests: &[ReadRequest], in_flight: InFlight, each: &mut EachFn<'_>) {

@@ -11,7 +11,9 @@
 mod files;
 
 use self::files::{Files, Key};
-use super::{Fetched, ListScope, Location, Meter, ObjectMeta, PageFn, ReadAhead, Result, Span, Storage};
+use super::{
+    AfterKey, Fetched, ListScope, Location, Meter, ObjectMeta, PageFn, ReadAhead, Result, Span, Storage,
+};
 use bytes::{Bytes, BytesMut};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -198,6 +200,14 @@ impl<S: Storage> Storage for Cached<S> {
 
     fn list(&self, directory: &Location, scope: ListScope, page: &mut PageFn<'_>) -> Result<()> {
         self.inner.list(directory, scope, page)
+    }
+
+    fn list_after(&self, directory: &Location, after: &str, page: &mut PageFn<'_>) -> Result<AfterKey> {
+        self.inner.list_after(directory, after, page)
+    }
+
+    fn server_time(&self, location: &Location) -> Result<Option<i64>> {
+        self.inner.server_time(location)
     }
 }
 

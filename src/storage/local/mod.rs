@@ -53,6 +53,10 @@ impl Storage for LocalStorage {
     fn list(&self, directory: &Location, scope: ListScope, page: &mut PageFn<'_>) -> Result<()> {
         listing::list(path_for(Op::List, directory)?, directory, scope, page)
     }
+
+    fn server_time(&self, location: &Location) -> Result<Option<i64>> {
+        path_for(Op::List, location).map(|_| None)
+    }
 }
 
 fn path_for(op: Op, location: &Location) -> Result<PathBuf> {

@@ -2,7 +2,7 @@
 //! calls [`run`] and [`run_pages`].
 
 use statescope::storage::{
-    InFlight, ListEntry, ListScope, Location, Metered, Op, Probe, ReadRequest, Span, Storage,
+    AfterKey, InFlight, ListEntry, ListScope, Location, Metered, Op, Probe, ReadRequest, Span, Storage,
     StorageErrorKind as Kind,
 };
 use std::ops::ControlFlow;
@@ -19,6 +19,8 @@ pub(crate) fn run(storage: &dyn Storage, root: &Location, put: &Put<'_>) {
     many(storage, &sub(root, "many"), put);
     listings(storage, &sub(root, "listings"), put);
     names(storage, &sub(root, "names"), put);
+    listings_after_a_key(storage, &sub(root, "after"), put);
+    times(storage, root);
     probes(storage, &sub(root, "probes"), put);
     one_call_is_one_request(storage, &sub(root, "requests"), put);
 }
@@ -31,6 +33,7 @@ pub(crate) fn run_pages(storage: &dyn Storage, root: &Location, put: &Put<'_>, p
         put(&sub(&dir, &format!("{n:06}/object")), b"");
     }
     put(&sub(root, "pages-beside"), b"");
+    pages_after_a_key(storage, &dir, count, page);
     for (scope, tail) in [(ListScope::Children, ""), (ListScope::Recursive, "/object")] {
         let mut found = Vec::new();
         let mut pages = 0;
@@ -210,6 +213,72 @@ fn listings(storage: &dyn Storage, root: &Location, put: &Put<'_>) {
     }
     let error = storage.list_all(&sub(root, "dir2"), ListScope::Children).unwrap_err();
     assert!(matches!(error.kind(), Kind::NotFound | Kind::NotADirectory), "{error}");
+}
+
+/// The names that come behind a key, or none if the store cannot tell.
+fn names_after(storage: &dyn Storage, dir: &Location, after: &str) -> Option<Vec<String>> {
+    let mut found = Vec::new();
+    let done = storage.list_after(dir, after, &mut |page| {
+        assert!(!page.is_empty(), "an empty page");
+        found.extend(page.iter().map(|entry| match entry {
+            ListEntry::Object(location, _) => location.strip_prefix(dir).unwrap().to_owned(),
+            other => panic!("{other:?}"),
+        }));
+        ControlFlow::Continue(())
+    });
+    match done.unwrap() {
+        AfterKey::Listed => Some(found),
+        AfterKey::Unsupported => {
+            assert!(found.is_empty(), "pages of a store that cannot");
+            None
+        }
+    }
+}
+
+fn listings_after_a_key(storage: &dyn Storage, root: &Location, put: &Put<'_>) {
+    let dir = sub(root, "dir");
+    let names = ["a-b", "a.c", "a/x", "a/y/z", "a0", "b/_metadata", "z", "é"];
+    for name in names {
+        put(&sub(&dir, name), name.as_bytes());
+    }
+    put(&sub(root, "dir-beside/x"), b"");
+    put(&sub(root, "dir2"), b"");
+    for after in
+        ["", "a", "a-b", "a-c", "a/", "a/x", "a/y", "a/y/z", "a/z", "a0", "b/_m", "y", "z", "zz", "é"]
+    {
+        let expected: Vec<_> = names.into_iter().filter(|name| *name > after).collect();
+        if let Some(found) = names_after(storage, &dir, after) {
+            assert_eq!(found, expected, "behind {after:?}");
+        }
+    }
+    // What is not there is not found out.
+    if let Some(found) = names_after(storage, &sub(root, "missing"), "a") {
+        assert!(found.is_empty(), "{found:?}");
+    }
+}
+
+/// Behind each key a listing of several pages begins, and it can be broken off.
+fn pages_after_a_key(storage: &dyn Storage, dir: &Location, count: usize, page: usize) {
+    for first in [0, page / 2, page + 1] {
+        let expected: Vec<_> = (first + 1..count).map(|n| format!("{n:06}/object")).collect();
+        let Some(found) = names_after(storage, dir, &format!("{first:06}/object")) else { continue };
+        assert_eq!(found, expected);
+        let mut seen = 0;
+        let done = storage.list_after(dir, &format!("{first:06}"), &mut |page| {
+            seen += 1;
+            assert_eq!(*page[0].location().unwrap(), sub(dir, &format!("{first:06}/object")));
+            ControlFlow::Break(())
+        });
+        assert_eq!((done.unwrap(), seen), (AfterKey::Listed, 1));
+    }
+}
+
+/// The time is that of nobody, or of the store; asking costs a request then.
+fn times(storage: &dyn Storage, root: &Location) {
+    let metered = Metered::with_log(storage);
+    let time = metered.server_time(root).unwrap();
+    let requests: Vec<_> = metered.meter().take_log().iter().map(|record| record.op).collect();
+    assert_eq!(requests, vec![Op::List; usize::from(time.is_some())]);
 }
 
 /// Names that an escaping too many or too few would break.

@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use statescope::storage::{
-    Access, InFlight, ListScope, Location, Meter, ObjectStorage, ReadRequest, Result, Span, Storage,
-    StorageErrorKind as Kind,
+    Access, AfterKey, Counts, InFlight, ListScope, Location, Meter, ObjectStorage, ReadRequest, Result, Span,
+    Storage, StorageErrorKind as Kind,
 };
 
 use super::conformance;
-use crate::support::object_server::{BUCKET, Behaviour, Fault, Faults, ObjectServer};
+use crate::support::object_server::{BUCKET, Behaviour, Fault, Faults, ObjectServer, SERVER_TIME};
 
 fn storage(server: &ObjectServer) -> (ObjectStorage, Arc<Meter>) {
     let access = Access {
@@ -45,6 +45,11 @@ fn conforms(faults: Box<Faults>) -> Arc<Meter> {
 fn the_server_of_these_tests_conforms() {
     let meter = conforms(Box::new(|_, _| None));
     assert_eq!(meter.counts().retries, 0);
+    let server = server(Box::new(|_, _| None));
+    let (storage, meter) = storage(&server);
+    assert_eq!(storage.list_after(&root(), "a", &mut |_| unreachable!()).unwrap(), AfterKey::Listed);
+    assert_eq!(storage.server_time(&root()).unwrap(), Some(SERVER_TIME.1));
+    assert_eq!(meter.counts(), Counts { list: 2, ..Counts::default() });
 }
 
 #[test]

@@ -8,7 +8,7 @@ mod scripted;
 mod servers;
 
 use statescope::storage::{
-    CacheDirectory, Cached, LocalStorage, Location, MemoryStorage, SchemeClass, Stores,
+    AfterKey, CacheDirectory, Cached, LocalStorage, Location, MemoryStorage, SchemeClass, Storage, Stores,
 };
 use std::fs;
 use std::sync::Arc;
@@ -36,19 +36,24 @@ fn the_router_conforms() {
 
 #[test]
 fn memory_conforms_under_every_scheme() {
-    for root in [
-        "/data",
-        "s3a://bucket",
-        "gs://bucket/a/b",
-        "abfss://c@account.dfs.core.windows.net/x",
-        "https://host/x",
-        "hdfs://nn/flink",
+    for (root, time) in [
+        ("/data", None),
+        ("s3a://bucket", Some(7)),
+        ("gs://bucket/a/b", None),
+        ("abfss://c@account.dfs.core.windows.net/x", None),
+        ("https://host/x", None),
+        ("hdfs://nn/flink", Some(-1)),
     ] {
         let root = Location::parse(root).unwrap();
         let memory = Arc::new(MemoryStorage::new().with_page_size(3));
         let put = |location: &Location, bytes: &[u8]| memory.put(location, bytes.to_vec());
         conformance::run_pages(&memory, &root, &put, 3);
+        let unable = MemoryStorage::new().without_list_after();
+        conformance::run(&unable, &root, &|location, bytes| unable.put(location, bytes.to_vec()));
+        assert_eq!(unable.list_after(&root, "", &mut |_| unreachable!()).unwrap(), AfterKey::Unsupported);
         let unpaged = Arc::new(MemoryStorage::new());
+        unpaged.set_server_time(time);
+        assert_eq!(unpaged.server_time(&root).unwrap(), time);
         let put = |location: &Location, bytes: &[u8]| unpaged.put(location, bytes.to_vec());
         conformance::run(&unpaged, &root, &put);
         let routed = Stores::new(Arc::default()).with(root.class(), unpaged.clone());
@@ -79,7 +84,7 @@ fn a_cache_conforms_when_it_is_new_and_when_it_is_not() {
 
 #[test]
 fn an_empty_directory_in_memory_exists() {
-    use statescope::storage::{ListEntry, ListScope, Probe, Storage};
+    use statescope::storage::{ListEntry, ListScope, Probe};
     let memory = MemoryStorage::new();
     let root = Location::parse("s3://b").unwrap();
     let empty = root.join("job/empty").unwrap();

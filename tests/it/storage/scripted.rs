@@ -2,12 +2,14 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use statescope::storage::{
-    Access, Counts, ListEntry, ListScope, Location, Meter, ObjectStorage, Storage, StorageErrorKind as Kind,
+    Access, AfterKey, Counts, ListEntry, ListScope, Location, Meter, ObjectStorage, Storage,
+    StorageErrorKind as Kind,
 };
 
 /// Gives these answers, each on a connection of its own, and says which requests came: their first lines and ranges.
@@ -123,18 +125,71 @@ fn a_bucket_in_another_region_is_asked_there_unless_the_user_said_which() {
     server.join().unwrap();
 }
 
+fn entry(key: &str, size: u64) -> String {
+    format!(
+        "<Contents><Key>{key}</Key><Size>{size}</Size><LastModified>2015-10-21T07:28:00Z</LastModified></Contents>"
+    )
+}
+
+fn page(entries: &[String], token: &str) -> String {
+    let head = "<ListBucketResult><Name>bucket</Name><KeyCount>1</KeyCount>";
+    answer("200 OK", "", &format!("{head}{}{token}</ListBucketResult>", entries.concat()))
+}
+
+const TOKEN: &str = "<NextContinuationToken>t</NextContinuationToken>";
+
+#[test]
+fn a_store_that_lists_from_elsewhere_than_it_was_told_is_found_out() {
+    let directory = Location::parse("s3://bucket/d").unwrap();
+    let list = |answers: Vec<String>| {
+        let (endpoint, server) = serve(answers);
+        let mut found = Vec::new();
+        let done = storage(endpoint, None).0.list_after(&directory, "c", &mut |page| {
+            found.extend(page.iter().map(|entry| entry.location().unwrap().key().to_owned()));
+            ControlFlow::Continue(())
+        });
+        (done, found, server.join().unwrap())
+    };
+    let all = |names: &[(&str, u64)]| names.iter().map(|(name, size)| entry(name, *size)).collect::<Vec<_>>();
+    // The key itself, if a store takes it in, and marks of directories, whose keys end in a slash, are none of its objects.
+    let right = page(&all(&[("d/c", 1), ("d/d-x", 1), ("d/d/", 0), ("d/d/e", 1)]), "");
+    let (done, found, asked) = list(vec![right]);
+    assert_eq!(done.unwrap(), AfterKey::Listed);
+    assert_eq!(found, ["d/d-x", "d/d/e"]);
+    assert!(asked[0].contains("start-after=d%2Fc") && asked[0].contains("prefix=d%2F"), "{asked:?}");
+
+    for disregards in [[("d/a", 1), ("d/d", 1)], [("d/e", 1), ("d/d", 1)]] {
+        let (done, found, _) = list(vec![page(&all(&disregards), "")]);
+        assert_eq!((done.unwrap(), found.len()), (AfterKey::Unsupported, 0));
+    }
+    let (done, found, _) = list(vec![page(&all(&[("d/f", 1)]), TOKEN), page(&all(&[("d/e", 1)]), "")]);
+    assert!(done.unwrap_err().to_string().contains("lists d/e out of the order of keys"));
+    assert_eq!(found, ["d/f"]);
+}
+
+#[test]
+fn the_time_is_the_servers_and_a_new_one() {
+    let at = |headers: &str| {
+        let (endpoint, server) = serve(vec![
+            page(&[], "").replace("HTTP/1.1 200 OK\r\n", &format!("HTTP/1.1 200 OK\r\n{headers}")),
+        ]);
+        let time = storage(endpoint, None).0.server_time(&object());
+        assert!(server.join().unwrap()[0].contains("max-keys=1"));
+        time
+    };
+    let date = "Date: Wed, 21 Oct 2015 07:28:30 GMT\r\n";
+    assert_eq!(at(date).unwrap(), Some(1_445_412_510_000));
+    assert_eq!(at(&format!("{date}Age: 0\r\n")).unwrap(), Some(1_445_412_510_000));
+    assert!(
+        at(&format!("{date}Age: 7\r\n")).unwrap_err().to_string().contains("kept by a proxy for 7 seconds")
+    );
+    for bad in ["", "Date: yesterday\r\n", "Date: \r\n"] {
+        assert!(at(bad).unwrap_err().to_string().contains("does not say what time it is"), "{bad:?}");
+    }
+}
+
 #[test]
 fn what_a_listing_says_besides_its_objects_is_not_lost() {
-    let entry = |key: &str, size: u64| {
-        format!(
-            "<Contents><Key>{key}</Key><Size>{size}</Size><LastModified>2015-10-21T07:28:00Z</LastModified></Contents>"
-        )
-    };
-    let page = |entries: &[String], token: &str| {
-        let head = "<ListBucketResult><Name>bucket</Name><KeyCount>1</KeyCount>";
-        answer("200 OK", "", &format!("{head}{}{token}</ListBucketResult>", entries.concat()))
-    };
-    let token = "<NextContinuationToken>t</NextContinuationToken>";
     // The mark of the directory, that of one below it, an empty object, and one that is called like the directory.
     let all = [entry("d/", 0), entry("d/e/", 0), entry("d/e/f", 3), entry("d/g", 0)];
     let (endpoint, server) = serve(vec![page(&all, "")]);
@@ -150,7 +205,7 @@ fn what_a_listing_says_besides_its_objects_is_not_lost() {
     assert_eq!(names(list(endpoint).unwrap()), ["?", "s3://bucket/d/x"]);
     server.join().unwrap();
 
-    let (endpoint, server) = serve(vec![page(&all, token), page(&all, token)]);
+    let (endpoint, server) = serve(vec![page(&all, TOKEN), page(&all, TOKEN)]);
     assert!(list(endpoint).unwrap_err().to_string().contains("the same page again"));
     server.join().unwrap();
 }

@@ -1,13 +1,15 @@
 //! Stand-ins of S3, Google Cloud Storage and Azure, which `tests/servers/run.sh` starts and names in the environment.
 
 use std::fs;
+use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use object_store::aws::AmazonS3Builder;
 use object_store::azure::MicrosoftAzureBuilder;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
-use statescope::storage::{Access, Location, Meter, ObjectStorage, SchemeClass};
+use statescope::storage::{Access, AfterKey, Location, Meter, ObjectStorage, SchemeClass, Storage};
 
 use super::conformance;
 use crate::support::{command, files_below, fixtures};
@@ -114,7 +116,15 @@ fn servers_conform() {
     for server in Server::all() {
         let put = |location: &Location, bytes: &[u8]| server.put(location, bytes);
         let root = server.root.join("conformance").unwrap();
-        conformance::run(&server.storage(server.access()), &root, &put);
+        let storage = server.storage(server.access());
+        conformance::run(&storage, &root, &put);
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64;
+        let there = storage.server_time(&root).unwrap().unwrap();
+        assert!((there - now).abs() < 5000, "{there} {now} of {root}");
+        // Google's stand-in disregards where it is to begin.
+        let done = storage.list_after(&root, "names", &mut |_| ControlFlow::Break(())).unwrap();
+        let can = server.root.class() == SchemeClass::S3;
+        assert_eq!(done, if can { AfterKey::Listed } else { AfterKey::Unsupported }, "{root}");
         if server.root.class() == SchemeClass::Gcs {
             // Its stand-in answers with everything, whatever a page may have.
             continue;

@@ -24,6 +24,9 @@ use std::time::Duration;
 /// The bucket that all objects are in.
 pub const BUCKET: &str = "bucket";
 
+/// What time it always is, and the same in milliseconds since 1970.
+pub const SERVER_TIME: (&str, i64) = ("Wed, 21 Oct 2015 07:28:30 GMT", 1_445_412_510_000);
+
 /// What goes wrong with an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
@@ -287,8 +290,11 @@ impl Shared {
             Some(Fault::LengthTooSmall) => length.saturating_sub(1),
             _ => length,
         };
-        let head =
-            format!("HTTP/1.1 {}\r\n{}Content-Length: {length}\r\n\r\n", answer.status, answer.headers);
+        let date = SERVER_TIME.0;
+        let head = format!(
+            "HTTP/1.1 {}\r\nDate: {date}\r\n{}Content-Length: {length}\r\n\r\n",
+            answer.status, answer.headers
+        );
         let mut bytes = head.into_bytes();
         if !is_head {
             bytes.extend_from_slice(&answer.body);
@@ -339,7 +345,9 @@ impl Shared {
 
     fn list(&self, query: &BTreeMap<String, String>) -> Answer {
         let of = |name: &str| query.get(name).map_or("", String::as_str);
-        let (prefix, delimiter, after) = (of("prefix"), of("delimiter"), of("continuation-token"));
+        let (prefix, delimiter) = (of("prefix"), of("delimiter"));
+        let after =
+            of(if query.contains_key("continuation-token") { "continuation-token" } else { "start-after" });
         let most = of("max-keys").parse().unwrap_or(self.page).min(self.page);
         let (mut entries, mut count, mut last, mut next) = (String::new(), 0, String::new(), None);
         for (key, (object, version)) in self.objects.lock().unwrap().iter() {
