@@ -31,6 +31,10 @@ pub enum StorageErrorKind {
     IsDirectory,
     /// A directory was asked for and an object is there.
     NotADirectory,
+    /// What was to be made is there already.
+    AlreadyExists,
+    /// A directory was to be removed that has something in it.
+    NotEmpty,
     /// The identity in use may not do this.
     PermissionDenied,
     /// There is no identity, or the store does not accept it.
@@ -100,6 +104,13 @@ impl StorageError {
         self
     }
 
+    /// The same of another place.
+    #[must_use]
+    pub(super) fn about(mut self, location: Location) -> Self {
+        self.0.location = location;
+        self
+    }
+
     /// What went wrong.
     #[must_use]
     pub fn kind(&self) -> &StorageErrorKind {
@@ -127,7 +138,7 @@ impl StorageError {
     /// What can be done, if that is known.
     #[must_use]
     pub fn remedy(&self) -> Option<String> {
-        let Inner { kind, location, remedy, .. } = &*self.0;
+        let Inner { kind, op, location, remedy, .. } = &*self.0;
         if remedy.is_some() {
             return remedy.clone();
         }
@@ -139,6 +150,9 @@ impl StorageError {
             StorageErrorKind::Unauthenticated => "check the credentials of this environment",
             StorageErrorKind::Archived => "restore the object from its archive tier first",
             StorageErrorKind::Throttled => "ask again later, or with fewer requests in flight",
+            StorageErrorKind::Unsupported if matches!(op, Op::Delete | Op::Copy | Op::Put) => {
+                "do it with tools that know that store"
+            }
             StorageErrorKind::Unsupported => {
                 let root = location.store_root().to_string();
                 let from = root.strip_suffix('/').unwrap_or(&root);
@@ -158,6 +172,8 @@ impl fmt::Display for StorageErrorKind {
             Self::NotFound => f.write_str("nothing is there"),
             Self::IsDirectory => f.write_str("it is a directory"),
             Self::NotADirectory => f.write_str("it is not a directory"),
+            Self::AlreadyExists => f.write_str("it is there already"),
+            Self::NotEmpty => f.write_str("something is in it"),
             Self::PermissionDenied => f.write_str("permission denied"),
             Self::Unauthenticated => f.write_str("not authenticated"),
             Self::Archived => f.write_str("the object is archived"),
@@ -182,6 +198,9 @@ impl fmt::Display for StorageError {
             Op::Head => "look at",
             Op::Range | Op::Suffix | Op::Full => "read",
             Op::List => "list",
+            Op::Delete => "remove",
+            Op::Copy => "copy",
+            Op::Put => "write",
         };
         write!(f, "cannot {verb} {}: {kind}", one_line(&location.to_string()))?;
         if let Some(message) = message {

@@ -23,6 +23,7 @@ pub struct MemoryStorage {
     lists_after: bool,
     server_time: Mutex<Option<i64>>,
     requests: AtomicU64,
+    changes: AtomicU64,
     in_flight: AtomicU64,
     most_in_flight: AtomicU64,
 }
@@ -34,10 +35,35 @@ struct Entry {
     meta: ObjectMeta,
 }
 
+impl Entry {
+    /// An object in place of another, whose tag it does not have.
+    fn new(location: &Location, bytes: Bytes, last_modified: Option<i64>, old: Option<&ObjectMeta>) -> Self {
+        let version = old.and_then(|old| old.etag.as_deref()?.parse::<u64>().ok()).unwrap_or(0);
+        let etag = Some((version + 1).to_string().into());
+        let meta = ObjectMeta { size: bytes.len() as u64, last_modified, etag };
+        Self { location: location.clone(), bytes, meta }
+    }
+}
+
 #[derive(Debug, Default)]
 struct Faults {
     at_location: HashMap<Location, Fault>,
     at_request: HashMap<u64, Fault>,
+    /// From so many requests on.
+    from_request: Option<(u64, Fault)>,
+    /// From so many changes on.
+    from_change: Option<(u64, Fault)>,
+}
+
+impl Faults {
+    /// What goes wrong with a request of this number, once there were so many changes, if anything does.
+    fn of(&self, request: u64, changes: u64) -> Option<&Fault> {
+        let from = |fault: &Option<(u64, Fault)>, now| fault.as_ref().is_some_and(|(from, _)| now >= *from);
+        let lasting = [(&self.from_request, request), (&self.from_change, changes)];
+        let lasting = lasting.into_iter().find(|(fault, now)| from(fault, *now));
+        let lasting = lasting.and_then(|(fault, _)| fault.as_ref().map(|(_, fault)| fault));
+        self.at_request.get(&request).or(lasting)
+    }
 }
 
 /// What goes wrong with a request.
@@ -47,6 +73,8 @@ pub enum Fault {
     Fail(StorageErrorKind),
     /// Its body lacks the last so many bytes.
     Short(u64),
+    /// It is done, and its answer is lost.
+    Unheard(StorageErrorKind),
 }
 
 impl Default for MemoryStorage {
@@ -67,6 +95,7 @@ impl MemoryStorage {
             lists_after: true,
             server_time: Mutex::default(),
             requests: AtomicU64::new(0),
+            changes: AtomicU64::new(0),
             in_flight: AtomicU64::new(0),
             most_in_flight: AtomicU64::new(0),
         }
@@ -106,17 +135,11 @@ impl MemoryStorage {
 
     /// Puts an object that was last modified at a time, in milliseconds since 1970.
     pub fn put_modified(&self, location: &Location, bytes: impl Into<Bytes>, last_modified: Option<i64>) {
-        let bytes = bytes.into();
         let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
         let key = location.canonical();
-        let version =
-            entries.get(&key).and_then(|old| old.meta.etag.as_deref()?.parse::<u64>().ok()).unwrap_or(0);
-        let meta = ObjectMeta {
-            size: bytes.len() as u64,
-            last_modified,
-            etag: Some((version + 1).to_string().into()),
-        };
-        entries.insert(key, Entry { location: location.clone(), bytes, meta });
+        let old = entries.get(&key).map(|old| &old.meta);
+        let entry = Entry::new(location, bytes.into(), last_modified, old);
+        entries.insert(key, entry);
     }
 
     /// Makes an empty directory exist.
@@ -139,6 +162,18 @@ impl MemoryStorage {
         self.faults().at_request.insert(n, fault);
     }
 
+    /// Lets the n-th request and all behind it go wrong, counted as by [`fail_request`](Self::fail_request).
+    pub fn fail_requests_from(&self, n: u64, fault: Fault) {
+        self.faults().from_request = Some((n, fault));
+    }
+
+    /// Lets everything go wrong as soon as so many changes were made: objects removed, copied or written, but not with
+    /// [`put`](Self::put). With many in one request, those that are behind the n-th are not made any more: it is as if
+    /// who changes had died there.
+    pub fn fail_from_change(&self, n: u64, fault: Fault) {
+        self.faults().from_change = Some((n, fault));
+    }
+
     /// Lets nothing go wrong any more.
     pub fn clear_faults(&self) {
         *self.faults() = Faults::default();
@@ -148,6 +183,12 @@ impl MemoryStorage {
     #[must_use]
     pub fn requests(&self) -> u64 {
         self.requests.load(Ordering::Relaxed)
+    }
+
+    /// Changes so far: objects removed, copied or written, but not with [`put`](Self::put).
+    #[must_use]
+    pub fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Relaxed)
     }
 
     /// The most requests that were under way at one time.
@@ -164,8 +205,8 @@ impl MemoryStorage {
         self.entries.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Counts a request, waits, and gives the number of bytes that its body lacks.
-    fn request(&self, op: Op, location: &Location) -> Result<u64> {
+    /// Counts a request, waits, and gives its number.
+    pub(super) fn begin(&self) -> u64 {
         let number = self.requests.fetch_add(1, Ordering::Relaxed);
         let now = self.in_flight.fetch_add(1, Ordering::Relaxed) + 1;
         self.most_in_flight.fetch_max(now, Ordering::Relaxed);
@@ -173,14 +214,95 @@ impl MemoryStorage {
             thread::sleep(self.latency);
         }
         self.in_flight.fetch_sub(1, Ordering::Relaxed);
+        number
+    }
+
+    /// What goes wrong with the part of a request that is about a location.
+    fn fault(&self, number: u64, location: &Location) -> Option<Fault> {
         let faults = self.faults();
-        match faults.at_request.get(&number).or_else(|| faults.at_location.get(location)) {
+        faults.of(number, self.changes()).or_else(|| faults.at_location.get(location)).cloned()
+    }
+
+    /// Makes a request that reads, and gives the number of bytes that its body lacks.
+    pub(super) fn request(&self, op: Op, location: &Location) -> Result<u64> {
+        let number = self.begin();
+        match self.fault(number, location) {
             None => Ok(0),
-            Some(Fault::Short(by)) => Ok(*by),
-            Some(Fault::Fail(kind)) => {
-                Err(StorageError::new(kind.clone(), op, location.clone()).with_message("injected"))
-            }
+            Some(Fault::Short(by)) => Ok(by),
+            Some(Fault::Fail(kind) | Fault::Unheard(kind)) => Err(injected(kind, op, location)),
         }
+    }
+
+    /// Makes a change, the part of a request of this number that is about a location. `change` tells whether it was one.
+    fn change<T>(
+        &self,
+        number: u64,
+        op: Op,
+        location: &Location,
+        change: impl FnOnce(&mut BTreeMap<String, Entry>) -> Result<(bool, T)>,
+    ) -> Result<T> {
+        let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
+        let fault = self.fault(number, location);
+        if let Some(Fault::Fail(kind)) = fault {
+            return Err(injected(kind, op, location));
+        }
+        let (is_change, answer) = change(&mut entries)?;
+        self.changes.fetch_add(u64::from(is_change), Ordering::Relaxed);
+        match fault {
+            Some(Fault::Unheard(kind)) => Err(injected(kind, op, location)),
+            _ => Ok(answer),
+        }
+    }
+
+    /// Takes an object away, in a request of this number. False if it was not there.
+    pub(super) fn take(&self, number: u64, location: &Location) -> Result<bool> {
+        self.change(number, Op::Delete, location, |entries| {
+            let was_there = entries.remove(&location.canonical()).is_some();
+            Ok((was_there, was_there))
+        })
+    }
+
+    /// Takes an empty directory away. False if it was not there.
+    pub(super) fn take_directory(&self, location: &Location) -> Result<bool> {
+        let fail = |kind| Err(StorageError::new(kind, Op::Delete, location.clone()));
+        self.change(self.begin(), Op::Delete, location, |entries| {
+            if entries.contains_key(&location.canonical()) {
+                return fail(StorageErrorKind::NotADirectory);
+            }
+            let key = directory_key(location);
+            let behind = first_from(entries, &format!("{key}\0"));
+            if behind.is_some_and(|(found, _)| found.starts_with(&key)) {
+                return fail(StorageErrorKind::NotEmpty);
+            }
+            let was_there = entries.remove(&key).is_some();
+            Ok((was_there, was_there))
+        })
+    }
+
+    /// Writes an object; if it is to be new, only where there is none.
+    pub(super) fn write(
+        &self,
+        op: Op,
+        location: &Location,
+        bytes: &Bytes,
+        is_new: bool,
+    ) -> Result<ObjectMeta> {
+        self.change(self.begin(), op, location, |entries| {
+            let old = entries.get(&location.canonical()).map(|old| &old.meta);
+            if is_new && old.is_some() {
+                return Err(StorageError::new(StorageErrorKind::AlreadyExists, op, location.clone()));
+            }
+            let time = *self.server_time.lock().unwrap_or_else(PoisonError::into_inner);
+            let entry = Entry::new(location, bytes.clone(), time, old);
+            let meta = entry.meta.clone();
+            entries.insert(location.canonical(), entry);
+            Ok((true, meta))
+        })
+    }
+
+    /// The bytes of an object, without a request: what a store copies by itself.
+    pub(super) fn bytes_of(&self, op: Op, location: &Location) -> Result<Bytes> {
+        Ok(self.entry(op, location)?.bytes)
     }
 
     fn entry(&self, op: Op, location: &Location) -> Result<Entry> {
@@ -293,6 +415,10 @@ impl Storage for MemoryStorage {
         }
         Ok(time)
     }
+}
+
+fn injected(kind: StorageErrorKind, op: Op, location: &Location) -> StorageError {
+    StorageError::new(kind, op, location.clone()).with_message("injected")
 }
 
 fn directory_key(location: &Location) -> String {

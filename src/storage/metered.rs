@@ -23,6 +23,9 @@ pub struct Meter {
     suffix: AtomicU64,
     full: AtomicU64,
     list: AtomicU64,
+    remove: AtomicU64,
+    copy: AtomicU64,
+    put: AtomicU64,
     failed: AtomicU64,
     retries: AtomicU64,
     bytes: AtomicU64,
@@ -44,6 +47,12 @@ pub struct Counts {
     pub full: u64,
     /// Pages of listings.
     pub list: u64,
+    /// Requests that remove objects, each as many as go into one.
+    pub remove: u64,
+    /// Copies that stores made.
+    pub copy: u64,
+    /// Objects, or parts of them, that were written.
+    pub put: u64,
     /// How many of all these failed.
     pub failed: u64,
     /// How often one of all these was tried again.
@@ -60,7 +69,8 @@ impl Counts {
     /// All requests, failed ones included.
     #[must_use]
     pub fn requests(&self) -> u64 {
-        self.head + self.range + self.suffix + self.full + self.list
+        let Self { head, range, suffix, full, list, remove, copy, put, .. } = self;
+        head + range + suffix + full + list + remove + copy + put
     }
 }
 
@@ -101,6 +111,9 @@ impl Meter {
             Op::Suffix => &self.suffix,
             Op::Full => &self.full,
             Op::List => &self.list,
+            Op::Delete => &self.remove,
+            Op::Copy => &self.copy,
+            Op::Put => &self.put,
         };
         counter.fetch_add(1, Ordering::Relaxed);
         self.bytes.fetch_add(record.bytes, Ordering::Relaxed);
@@ -131,6 +144,9 @@ impl Meter {
             suffix: of(&self.suffix),
             full: of(&self.full),
             list: of(&self.list),
+            remove: of(&self.remove),
+            copy: of(&self.copy),
+            put: of(&self.put),
             failed: of(&self.failed),
             retries: of(&self.retries),
             bytes: of(&self.bytes),
@@ -158,7 +174,8 @@ impl Meter {
         });
     }
 
-    fn record_bare(&self, op: Op, location: &Location, failed: bool) {
+    /// Notes a request that has no bytes.
+    pub(super) fn record_bare(&self, op: Op, location: &Location, failed: bool) {
         self.record(RequestRecord { op, location: location.clone(), span: None, bytes: 0, failed });
     }
 }

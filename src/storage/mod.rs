@@ -20,7 +20,8 @@
 //! * **A listing is complete or an error**, in ascending order of keys ([`Storage::list`]).
 //! * **Errors are for acting on**: [`StorageErrorKind`] says what kind, the text says what, where and
 //!   what can be done.
-//! * **Read only.** Nothing here deletes or writes, and no type here leads to something that does.
+//! * **Read only.** [`Storage`] neither removes nor writes, and no store of it leads to something that does. What does
+//!   is [`removal`], apart from all of this.
 //!
 //! # Example
 //!
@@ -58,6 +59,7 @@ mod request;
 mod stores;
 
 pub mod location;
+pub mod removal;
 
 pub use access::Access;
 pub use ahead::{Close, ReadAhead, Within};

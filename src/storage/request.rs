@@ -19,6 +19,12 @@ pub enum Op {
     Full,
     /// A page of a listing.
     List,
+    /// The removal of objects, of as many as go into one request.
+    Delete,
+    /// A copy that the store makes.
+    Copy,
+    /// An object, or a part of one, that is written.
+    Put,
 }
 
 /// Which bytes of an object.

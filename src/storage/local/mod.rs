@@ -59,7 +59,7 @@ impl Storage for LocalStorage {
     }
 }
 
-fn path_for(op: Op, location: &Location) -> Result<PathBuf> {
+pub(super) fn path_for(op: Op, location: &Location) -> Result<PathBuf> {
     LocalStorage::path_of(location)
         .ok_or_else(|| StorageError::new(StorageErrorKind::Unsupported, op, location.clone()))
 }
@@ -110,7 +110,7 @@ fn read_some_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize
     std::os::windows::fs::FileExt::seek_read(file, buffer, offset)
 }
 
-fn meta_of_file(path: &Path) -> Result<ObjectMeta, Failure> {
+pub(super) fn meta_of_file(path: &Path) -> Result<ObjectMeta, Failure> {
     let metadata = fs::metadata(path)?;
     if metadata.is_dir() {
         return Err(StorageErrorKind::IsDirectory.into());
@@ -146,7 +146,7 @@ fn etag_of(_: &Metadata) -> Option<String> {
 
 /// What went wrong, before it is said where.
 #[derive(Debug)]
-enum Failure {
+pub(super) enum Failure {
     Kind(StorageErrorKind),
     Io(io::Error),
 }
@@ -165,7 +165,7 @@ impl From<io::Error> for Failure {
 
 impl Failure {
     #[cold]
-    fn at(self, op: Op, location: &Location) -> StorageError {
+    pub(super) fn at(self, op: Op, location: &Location) -> StorageError {
         let error = match self {
             Self::Kind(kind) => return StorageError::new(kind, op, location.clone()),
             Self::Io(error) => error,
@@ -176,6 +176,8 @@ impl Failure {
             io::ErrorKind::NotADirectory if op != Op::List => StorageErrorKind::NotFound,
             io::ErrorKind::NotADirectory => StorageErrorKind::NotADirectory,
             io::ErrorKind::IsADirectory => StorageErrorKind::IsDirectory,
+            io::ErrorKind::AlreadyExists => StorageErrorKind::AlreadyExists,
+            io::ErrorKind::DirectoryNotEmpty => StorageErrorKind::NotEmpty,
             io::ErrorKind::PermissionDenied => StorageErrorKind::PermissionDenied,
             io::ErrorKind::TimedOut => StorageErrorKind::Timeout,
             io::ErrorKind::StaleNetworkFileHandle => StorageErrorKind::Unavailable,

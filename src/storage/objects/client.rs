@@ -1,13 +1,14 @@
 //! The clients of buckets: made when they are first asked, as the settings say, and asked here.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use object_store::aws::AmazonS3Builder;
+use object_store::aws::{AmazonS3, AmazonS3Builder, S3CopyIfNotExists};
 use object_store::azure::MicrosoftAzureBuilder;
+use object_store::client::HttpErrorKind;
 use object_store::gcp::GoogleCloudStorageBuilder;
 use object_store::http::HttpBuilder;
 use object_store::list::PaginatedListStore;
@@ -43,13 +44,19 @@ pub(super) struct Client {
     pub(super) runtime: Arc<Runtime>,
     pub(super) store: Arc<dyn ObjectStore>,
     pub(super) pages: Option<Arc<dyn PaginatedListStore>>,
+    /// S3, where requests are signed, for those that the crate does not make.
+    pub(super) s3: Option<Arc<AmazonS3>>,
+    /// How they are made.
+    pub(super) options: ClientOptions,
+    /// Whether objects are removed by a request for each, since the store knows none for many.
+    pub(super) removes_singly: bool,
     pub(super) identity: Identity,
     /// The region that requests are signed for, if nobody said it.
     assumed_region: Option<String>,
 }
 
-/// How long it is waited before a listing is tried again, at most.
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// How long it is waited before something is tried again, at most.
+pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// A builder with what all have in common; there is no trait of them.
 macro_rules! configured {
@@ -68,6 +75,22 @@ fn start() -> std::io::Result<Runtime> {
     // The second to install one is told so, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
     tokio::runtime::Builder::new_multi_thread().enable_all().worker_threads(2).thread_name("storage").build()
+}
+
+/// What a future comes to, and what its requests did.
+pub(super) async fn looked_at<F: Future>(future: F) -> (F::Output, Call) {
+    let looking = async {
+        let output = future.await;
+        (output, CALL.with(RefCell::take))
+    };
+    CALL.scope(RefCell::default(), looking).await
+}
+
+impl Client {
+    /// Waits for a future.
+    pub(super) fn wait<F: Future>(&self, future: F) -> (F::Output, Call) {
+        self.runtime.block_on(looked_at(future))
+    }
 }
 
 impl fmt::Debug for Clients {
@@ -143,7 +166,8 @@ impl Clients {
             .with_timeout_disabled()
             .with_pool_max_idle_per_host(512)
             .with_allow_http(settings.allow_http);
-        let connector = Connector::default();
+        let (connector, client_options) = (Connector::default(), options.clone());
+        let mut s3 = None;
         let Settings { keys, .. } = settings;
         let (identity, assumed_region) = (settings.identity.clone(), settings.assumed_region.clone());
         let store: (Arc<dyn ObjectStore>, Option<Arc<dyn PaginatedListStore>>) = match root.class() {
@@ -177,12 +201,23 @@ impl Clients {
                     Some(endpoint) => builder.with_endpoint(endpoint),
                     None => builder,
                 };
+                // As a PUT is made conditional, so is a copy, which is one. Some stores have a header of their own.
+                let builder = match keys.contains_key("aws_copy_if_not_exists") {
+                    true => builder,
+                    false => builder.with_copy_if_not_exists(S3CopyIfNotExists::Header(
+                        "if-none-match".to_owned(),
+                        "*".to_owned(),
+                    )),
+                };
                 let store = Arc::new(builder.with_bucket_name(root.authority()).build()?);
+                s3 = (!is_on(keys, "aws_skip_signature")).then(|| Arc::clone(&store));
                 (store.clone(), Some(store))
             }
         };
         let (store, pages) = store;
-        Ok(Client { runtime, store, pages, identity, assumed_region })
+        let removes_singly = root.class() == SchemeClass::Gcs || is_on(keys, "aws_disable_bulk_delete");
+        let options = client_options;
+        Ok(Client { runtime, store, pages, s3, options, removes_singly, identity, assumed_region })
     }
 
     /// Makes a call, and says what went wrong in the words of the store. A bucket that turns out to lie in
@@ -207,19 +242,28 @@ impl Clients {
         let mut client = self.client(op, location)?;
         let (mut tries, mut pause) = (0, self.access.backoff);
         loop {
-            let future = call(Arc::clone(&client), path.clone());
-            let (result, made) = client.runtime.block_on(CALL.scope(RefCell::default(), async {
-                let result = future.await;
-                (result, CALL.with(RefCell::take))
-            }));
+            let (result, made) = client.wait(call(Arc::clone(&client), path.clone()));
             self.meter.record_retries(made.requests.saturating_sub(1));
             let error = match result {
                 Ok(value) => return Ok((value, made)),
                 Err(error) => error,
             };
             let body = made.failure.is_none().then(|| broken_off(&error)).flatten();
-            // The client reads on where the body of an object broke off, but not where that of a listing did.
-            if op == Op::List && body.is_some() && tries < self.access.retries {
+            // The client reads on where the body of an object broke off, but not where that of a listing did. Nor does it
+            // ask again to remove something, if it cannot know whether it was heard; that does no harm.
+            let is_lost = match (op, &made.failure) {
+                (Op::List, _) => body.is_some(),
+                (
+                    Op::Delete,
+                    Some(Failure::Transport {
+                        kind: HttpErrorKind::Timeout | HttpErrorKind::Interrupted,
+                        ..
+                    }),
+                ) => true,
+                (Op::Delete, _) => body.is_some(),
+                _ => false,
+            };
+            if is_lost && tries < self.access.retries {
                 tries += 1;
                 self.meter.record_retries(1);
                 std::thread::sleep(pause);
@@ -242,6 +286,7 @@ impl Clients {
             return Err(explain(op, location, &client.identity, &error, failure));
         }
     }
+
     /// Size, time and tag of an object, asked for by whatever is to be done.
     pub(super) fn head(&self, op: Op, location: &Location) -> Result<ObjectMeta> {
         let meta = self.call(op, location, |client, path| async move { client.store.head(&path).await })?;
@@ -260,6 +305,10 @@ impl Clients {
         let (location, span, bytes) = (location.clone(), span.cloned(), bytes as u64);
         self.meter.record(RequestRecord { op, location, span, bytes, failed });
     }
+}
+
+fn is_on(keys: &BTreeMap<String, String>, key: &str) -> bool {
+    keys.get(key).is_some_and(|value| value.eq_ignore_ascii_case("true") || value == "1")
 }
 
 /// The name that an object has in its store.

@@ -8,6 +8,8 @@ mod client;
 mod failure;
 mod listing;
 mod reading;
+mod removal;
 mod watched;
 
 pub use reading::ObjectStorage;
+pub(super) use removal::ObjectRemoval;

@@ -11,6 +11,7 @@ use object_store::client::{
     HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpResponseBody,
     HttpService, ReqwestConnector,
 };
+use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
 
 tokio::task_local! {
@@ -64,7 +65,7 @@ struct Watched {
 /// How often it is tried to reach a host that never was.
 const MAX_NOT_REACHED: u32 = 2;
 
-/// How much of a failure's body is looked at.
+/// How much of a body is looked at that is to be short.
 const MAX_ERROR_BODY: usize = 64 << 10;
 
 /// Hosts that hand out credentials to those who run in a cloud.
@@ -137,14 +138,17 @@ impl HttpService for Watched {
                     region: region.or_else(|| element(&text, "Region")),
                 };
                 note(|call| call.failure = Some(failure));
+                if parts.status == StatusCode::NOT_IMPLEMENTED {
+                    return Err(final_error("not implemented"));
+                }
                 Ok(HttpResponse::from_parts(parts, body.into()))
             }
         }
     }
 }
 
-/// The begin of a failure's body. The rest, should it have no end, is never read.
-async fn begin_of(body: HttpResponseBody) -> Bytes {
+/// The begin of a body that is to be short. The rest, should it have no end, is never read.
+pub(super) async fn begin_of(body: HttpResponseBody) -> Bytes {
     let mut parts = body.bytes_stream();
     let mut begin = Vec::new();
     while begin.len() < MAX_ERROR_BODY {

@@ -168,7 +168,7 @@ const FORMATS_ARE_PURE: Reserved = Reserved {
 };
 
 const CLIENTS: Reserved = Reserved {
-    names: &["object_store", "tokio", "reqwest", "hyper", "futures"],
+    names: &["object_store", "tokio", "reqwest", "hyper", "futures", "futures_util"],
     macros: &[],
     only_in: &["storage/objects/"],
     why: "only storage/objects knows clients of stores, and what is asynchronous",
@@ -194,14 +194,102 @@ const DELETION: Reserved = Reserved {
     ],
     macros: &[],
     // A cache removes files of its own, in a directory of its own.
-    only_in: &["prune/execute", "storage/cache/files"],
-    why: "only prune/execute deletes",
+    only_in: &["prune/execute", "storage/cache/files", "storage/removal/", "storage/objects/removal"],
+    why: "only prune/execute deletes, by means of storage::removal",
 };
+
+/// What can delete, by the names of its module and of all types in it that can.
+const REMOVAL: Reserved = Reserved {
+    names: &["removal", "Removal", "Removers", "LocalRemoval", "MemoryRemoval", "ObjectRemoval"],
+    macros: &[],
+    // Two of these only say that the module is there; the rule below sees to that.
+    only_in: &[
+        "prune/execute",
+        "storage/removal/",
+        "storage/objects/removal",
+        "storage/mod.rs",
+        "storage/objects/mod.rs",
+    ],
+    why: "only prune/execute reaches what can delete",
+};
+
+/// That the modules above `removal` say no more than that it is there, and let no name of it out.
+fn names_let_out(sources: &[Source]) -> Vec<String> {
+    let mut complaints = Vec::new();
+    for source in sources {
+        // Object stores are removed from by a part of themselves, which `storage::removal` takes from there.
+        let allowed: &[&str] = match source.file.as_str() {
+            "storage/mod.rs" => &["removal"],
+            "storage/objects/mod.rs" => &["removal", "removal::ObjectRemoval"],
+            _ => continue,
+        };
+        let is_one = |named: &&Named| REMOVAL.names.iter().any(|name| named.has(name));
+        for named in source.named.iter().filter(is_one) {
+            if !allowed.contains(&named.segments.join("::").as_str()) {
+                complaints.push(complain(source, named, REMOVAL.why));
+            }
+        }
+    }
+    complaints
+}
+
+#[test]
+fn nothing_but_execution_reaches_what_can_delete() {
+    let sources = ours();
+    none(reserved(&sources, &REMOVAL));
+    none(names_let_out(&sources));
+    none(reserved(&formats(), &REMOVAL));
+    for file in
+        ["storage/removal/mod.rs", "storage/objects/removal.rs", "storage/mod.rs", "storage/objects/mod.rs"]
+    {
+        let source = sources.iter().find(|source| source.file == file).expect(file);
+        let names_it = |named: &Named| REMOVAL.names.iter().any(|name| named.has(name));
+        assert!(source.named.iter().any(names_it), "{file} is not what it was");
+    }
+}
+
+#[test]
+fn who_else_reaches_what_can_delete_is_noticed() {
+    let complaints = |file: &str, text: &str| {
+        let sources = [Source::new(file, text)];
+        reserved(&sources, &REMOVAL).len() + names_let_out(&sources).len()
+    };
+    for text in [
+        "use crate::storage::removal::Removers;",
+        "use crate::storage::{removal as r, Storage};",
+        "use crate::storage::*; fn f(x: &removal::Removers) {}",
+        "fn f(x: &dyn crate::storage::removal::Removal) {}",
+        "use crate::storage::Removal;",
+        "use super::super::storage::removal::LocalRemoval as Reading;",
+    ] {
+        for file in [
+            "readers/a.rs",
+            "prune/plan.rs",
+            "prune/mod.rs",
+            "cli/prune.rs",
+            "storage/stores.rs",
+            "storage/memory.rs",
+        ] {
+            assert_eq!(complaints(file, text), 1, "{file}: {text}");
+        }
+        assert_eq!(complaints("prune/execute.rs", text), 0, "{text}");
+        assert_eq!(complaints("prune/execute/journal.rs", text), 0, "{text}");
+    }
+    assert_eq!(complaints("storage/mod.rs", "pub mod removal;"), 0);
+    assert_eq!(complaints("storage/mod.rs", "pub mod removal; pub use removal::Removers;"), 1);
+    assert_eq!(complaints("storage/mod.rs", "pub use objects::{ObjectStorage, ObjectRemoval};"), 1);
+    assert_eq!(complaints("storage/mod.rs", "pub trait Storage { fn f(&self) -> removal::Removers; }"), 1);
+    assert_eq!(
+        complaints("storage/objects/mod.rs", "mod removal; pub(super) use removal::ObjectRemoval;"),
+        0
+    );
+    assert_eq!(complaints("storage/objects/reading.rs", "use super::removal::ObjectRemoval;"), 1);
+}
 
 const WRITING: Reserved = Reserved {
     names: &["File::create", "File::options", "OpenOptions", "fs::copy", "fs::rename", "fs::write"],
     macros: &[],
-    only_in: &["cli/", "prune/execute", "storage/cache/files"],
+    only_in: &["cli/", "prune/execute", "storage/cache/files", "storage/removal/local"],
     why: "what reads does not write",
 };
 
@@ -287,7 +375,10 @@ fn a_name_out_of_place_is_noticed() {
         2
     );
     assert_eq!(complaints("prune/plan.rs", "use std::fs::remove_dir_all as tidy;", &DELETION), 1);
-    assert_eq!(complaints("prune/execute.rs", "std::fs::remove_file(path)", &DELETION), 0);
+    for file in ["prune/execute.rs", "storage/removal/local.rs", "storage/objects/removal.rs"] {
+        assert_eq!(complaints(file, "std::fs::remove_file(path)", &DELETION), 0, "{file}");
+    }
+    assert_eq!(complaints("storage/objects/client.rs", "client.store.delete(&path)", &DELETION), 1);
     assert_eq!(complaints("storage/local.rs", "let f = File::create(path);", &WRITING), 1);
     assert_eq!(complaints("analyzers/a.rs", "let now = std::time::SystemTime::now();", &WORLD), 1);
     assert_eq!(complaints("report/a.rs", "println!(\"\")", &WORLD), 1);

@@ -4,6 +4,7 @@ mod commands;
 mod conformance;
 mod faulty;
 mod parallel;
+mod removal;
 mod scripted;
 mod servers;
 

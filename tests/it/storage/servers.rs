@@ -9,9 +9,10 @@ use object_store::aws::AmazonS3Builder;
 use object_store::azure::MicrosoftAzureBuilder;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
+use statescope::storage::removal::{Removers, Versioning};
 use statescope::storage::{Access, AfterKey, Location, Meter, ObjectStorage, SchemeClass, Storage};
 
-use super::conformance;
+use super::{conformance, removal};
 use crate::support::{command, files_below, fixtures};
 
 /// The key that Azurite has for everybody, as its documentation says.
@@ -148,6 +149,20 @@ fn printed(server: &Server, path: &str, prefix: &str, what: &[&str]) -> String {
     let text = String::from_utf8(output.stdout).unwrap().replace(prefix, "PLACE");
     let when = ["\"completed_at_ms\"", "\"modified_ms\""];
     text.lines().filter(|line| !when.iter().any(|when| line.contains(when))).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+#[ignore = "needs the servers of tests/servers/run.sh"]
+fn servers_are_removed_from() {
+    for server in Server::all() {
+        let put = |location: &Location, bytes: &[u8]| server.put(location, bytes);
+        let (root, meter) = (server.root.join("removal").unwrap(), Arc::default());
+        let removers = Removers::all(&server.access(), vec![root.clone()], &meter);
+        removal::run(&removers, &server.storage(server.access()), &root, &put);
+        let expected =
+            if server.root.class() == SchemeClass::S3 { Versioning::Off } else { Versioning::Unknown };
+        assert_eq!(removers.versioning(&root).unwrap(), expected, "{root}");
+    }
 }
 
 #[test]

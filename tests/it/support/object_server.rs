@@ -1,5 +1,5 @@
-//! A server on loopback that speaks as much of S3 as reading takes, in this process: objects of memory or files, with
-//! latency, small pages, and answers that go wrong. Signatures are not looked at.
+//! A server on loopback that speaks as much of S3 as reading, removing, copying and writing take, in this process: objects
+//! of memory or files, with latency, small pages, and answers that go wrong. Signatures are not looked at.
 #![allow(
     clippy::expect_used,
     clippy::indexing_slicing,
@@ -12,7 +12,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader, Write};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -50,6 +51,12 @@ pub enum Fault {
     ShiftedRange,
     /// All of the object, whatever was asked for.
     WholeObject,
+    /// It is done, and the connection ends before there is an answer.
+    Unheard,
+    /// Of many objects, each is refused, with this code; of one, the request is done.
+    Each(&'static str),
+    /// It speaks of an object that nobody asked for.
+    Other,
 }
 
 /// Decides what goes wrong, given the number of the request, among all and among those that are the same.
@@ -83,11 +90,15 @@ impl Object {
 
 struct Shared {
     objects: Mutex<BTreeMap<String, (Object, u64)>>,
+    /// Parts of objects that are being written.
+    uploads: Mutex<BTreeMap<String, BTreeMap<u64, Vec<u8>>>>,
+    versioning: Option<String>,
+    disregards_conditions: bool,
     latency: Duration,
     page: usize,
     faults: Box<Faults>,
-    /// How often each request came.
-    came: Mutex<HashMap<Request, u64>>,
+    /// How often each request came, by its hash.
+    came: Mutex<HashMap<u64, u64>>,
     requests: AtomicU64,
     bytes: AtomicU64,
     in_flight: AtomicU64,
@@ -109,11 +120,21 @@ pub struct Behaviour {
     pub page: usize,
     /// What goes wrong.
     pub faults: Box<Faults>,
+    /// What it says of versions, empty for nothing; none if that may not be asked.
+    pub versioning: Option<String>,
+    /// It overwrites whatever it is told not to.
+    pub disregards_conditions: bool,
 }
 
 impl Default for Behaviour {
     fn default() -> Self {
-        Self { latency: Duration::ZERO, page: 1000, faults: Box::new(|_, _| None) }
+        Self {
+            latency: Duration::ZERO,
+            page: 1000,
+            faults: Box::new(|_, _| None),
+            versioning: Some(String::new()),
+            disregards_conditions: false,
+        }
     }
 }
 
@@ -121,9 +142,12 @@ impl ObjectServer {
     pub fn start(behaviour: Behaviour) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = format!("http://{}", listener.local_addr().expect("an address"));
-        let Behaviour { latency, page, faults } = behaviour;
+        let Behaviour { latency, page, faults, versioning, disregards_conditions } = behaviour;
         let shared = Arc::new(Shared {
             objects: Mutex::default(),
+            uploads: Mutex::default(),
+            versioning,
+            disregards_conditions,
             latency,
             page,
             faults,
@@ -184,6 +208,11 @@ impl ObjectServer {
         self.shared.objects.lock().unwrap().remove(key);
     }
 
+    /// How many objects are being written in parts.
+    pub fn uploads(&self) -> usize {
+        self.shared.uploads.lock().unwrap().len()
+    }
+
     /// Keys and sizes.
     pub fn objects(&self) -> Vec<(String, u64)> {
         let objects = self.shared.objects.lock().unwrap();
@@ -219,6 +248,15 @@ struct Request {
     key: String,
     query: BTreeMap<String, String>,
     range: Option<String>,
+    /// Those that a change depends on.
+    headers: BTreeMap<String, String>,
+    body: Vec<u8>,
+}
+
+impl Request {
+    fn asks(&self, name: &str) -> bool {
+        self.query.contains_key(name)
+    }
 }
 
 struct Answer {
@@ -230,6 +268,10 @@ struct Answer {
 }
 
 impl Answer {
+    fn ok(body: String) -> Self {
+        Self { status: "200 OK", headers: String::new(), body: body.into_bytes(), length: None }
+    }
+
     fn error(status: &'static str, code: &str) -> Self {
         let body =
             format!("<Error><Code>{code}</Code><Message>as it was ordered</Message></Error>").into_bytes();
@@ -248,7 +290,9 @@ impl Shared {
             thread::sleep(self.latency);
             let same = {
                 let mut came = self.came.lock().unwrap();
-                let count = came.entry(request.clone()).or_default();
+                let mut hasher = DefaultHasher::new();
+                request.hash(&mut hasher);
+                let count = came.entry(hasher.finish()).or_default();
                 std::mem::replace(count, *count + 1)
             };
             let fault = (self.faults)(number, same);
@@ -272,9 +316,25 @@ impl Shared {
                 Answer { headers: "Retry-After: 0\r\n".to_owned(), ..slow_down }
             }
             Some(Fault::Status(other)) => panic!("{other} is no fault of this server"),
-            _ if request.query.contains_key("list-type") => self.list(&request.query),
-            _ => self.object(&request.key, range),
+            Some(Fault::Each(code)) if request.asks("delete") => {
+                Answer::ok(deleted(request, |key| {
+                    format!("<Error><Key>{key}</Key><Code>{code}</Code><Message>as it was ordered</Message></Error>")
+                }))
+            }
+            Some(Fault::Other) if request.asks("delete") => Answer::ok(
+                "<DeleteResult><Error><Key>other</Key><Code>c</Code><Message>m</Message></Error></DeleteResult>"
+                    .to_owned(),
+            ),
+            _ if request.asks("list-type") => self.list(&request.query),
+            _ => match request.method.as_str() {
+                "GET" if request.asks("versioning") => self.versioning(),
+                "GET" | "HEAD" => self.object(&request.key, range),
+                _ => self.change(request),
+            },
         };
+        if fault == Some(Fault::Unheard) {
+            return Ok(false);
+        }
         if fault == Some(Fault::ShiftedRange) {
             answer.headers = shifted(&answer.headers);
         }
@@ -316,6 +376,90 @@ impl Shared {
             _ => stream.write_all(&bytes)?,
         }
         Ok(!matches!(fault, Some(Fault::LengthTooLarge | Fault::LengthTooSmall)))
+    }
+
+    fn versioning(&self) -> Answer {
+        let status = self.versioning.as_ref().map(|status| match status.as_str() {
+            "" => String::new(),
+            status => format!("<Status>{status}</Status>"),
+        });
+        match status {
+            Some(status) => {
+                Answer::ok(format!("<VersioningConfiguration>{status}</VersioningConfiguration>"))
+            }
+            None => Answer::error("403 Forbidden", "AccessDenied"),
+        }
+    }
+
+    fn change(&self, request: &Request) -> Answer {
+        let Request { method, key, query, headers, body, .. } = request;
+        let mut objects = self.objects.lock().unwrap();
+        let mut uploads = self.uploads.lock().unwrap();
+        let exists = objects.contains_key(key);
+        if headers.contains_key("if-none-match") && exists && !self.disregards_conditions {
+            return Answer::error("412 Precondition Failed", "PreconditionFailed");
+        }
+        let mut put = |object: Object| {
+            let version = objects.get(key).map_or(1, |(_, version)| version + 1);
+            let tag = format!("{version}-{}", object.len());
+            objects.insert(key.to_owned(), (object, version));
+            tag
+        };
+        match (method.as_str(), headers.get("x-amz-copy-source")) {
+            ("POST", _) if query.contains_key("delete") => {
+                let answer =
+                    deleted(request, |key| format!("<Deleted><Key>{}</Key></Deleted>", escaped(key)));
+                elements(&String::from_utf8_lossy(body), "Key")
+                    .iter()
+                    .for_each(|key| drop(objects.remove(key)));
+                Answer::ok(answer)
+            }
+            ("POST", _) if query.contains_key("uploads") => {
+                uploads.insert(key.clone(), BTreeMap::new());
+                Answer::ok(
+                    "<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>"
+                        .to_owned(),
+                )
+            }
+            ("PUT", _) if query.contains_key("partNumber") => {
+                let number = query["partNumber"].parse().unwrap();
+                uploads.get_mut(key).unwrap().insert(number, body.clone());
+                let mut answer = Answer::ok(String::new());
+                answer.headers = format!("ETag: \"{number}\"\r\n");
+                answer
+            }
+            ("POST", _) if query.contains_key("uploadId") => {
+                let parts: Vec<u8> = uploads.remove(key).unwrap().into_values().flatten().collect();
+                let tag = put(Object::Bytes(parts.into()));
+                Answer::ok(format!(
+                    "<CompleteMultipartUploadResult><ETag>{tag}</ETag></CompleteMultipartUploadResult>"
+                ))
+            }
+            ("DELETE", _) if query.contains_key("uploadId") => {
+                uploads.remove(key);
+                Answer { status: "204 No Content", ..Answer::ok(String::new()) }
+            }
+            ("DELETE", _) => match objects.remove(key) {
+                Some(_) => Answer { status: "204 No Content", ..Answer::ok(String::new()) },
+                None => Answer::error("404 Not Found", "NoSuchKey"),
+            },
+            ("PUT", Some(source)) => {
+                let source = decoded(source);
+                let source = source.trim_start_matches('/').strip_prefix(BUCKET).expect("the bucket");
+                let Some((object, _)) = objects.get(source.trim_start_matches('/')).cloned() else {
+                    return Answer::error("404 Not Found", "NoSuchKey");
+                };
+                let version = objects.get(key).map_or(1, |(_, version)| version + 1);
+                objects.insert(key.to_owned(), (object, version));
+                Answer::ok("<CopyObjectResult></CopyObjectResult>".to_owned())
+            }
+            ("PUT", None) => {
+                let mut answer = Answer::ok(String::new());
+                answer.headers = format!("ETag: \"{}\"\r\n", put(Object::Bytes(body.as_slice().into())));
+                answer
+            }
+            other => panic!("{other:?} is nothing that this server does"),
+        }
     }
 
     fn object(&self, key: &str, range: Option<&str>) -> Answer {
@@ -378,11 +522,10 @@ impl Shared {
         }
         let token =
             next.map(|next| format!("<NextContinuationToken>{}</NextContinuationToken>", escaped(&next)));
-        let body = format!(
+        Answer::ok(format!(
             "<ListBucketResult><Name>{BUCKET}</Name><KeyCount>{count}</KeyCount>{entries}{}</ListBucketResult>",
             token.unwrap_or_default()
-        );
-        Answer { status: "200 OK", headers: String::new(), body: body.into_bytes(), length: None }
+        ))
     }
 }
 
@@ -405,12 +548,17 @@ fn read_request(reader: &mut BufReader<&TcpStream>) -> io::Result<Option<Request
     let path = decoded(path);
     let path = path.strip_prefix('/').expect("a path");
     let key = path.strip_prefix(BUCKET).expect("the bucket").trim_start_matches('/').to_owned();
-    let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    let pairs = query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
     let query = pairs.map(|(name, value)| (name.to_owned(), decoded(value))).collect();
     let headers = lines[1..].iter().filter_map(|line| line.split_once(": "));
-    let mut ranges = headers.filter(|(name, _)| name.eq_ignore_ascii_case("range"));
-    let range = ranges.next().map(|(_, range)| range.to_owned());
-    Ok(Some(Request { method: method.to_owned(), key, query, range }))
+    let mut headers: BTreeMap<String, String> =
+        headers.map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned())).collect();
+    let range = headers.remove("range");
+    let length = headers.get("content-length").map_or(0, |length| length.parse().expect("a length"));
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body)?;
+    headers.retain(|name, _| ["if-none-match", "x-amz-copy-source"].contains(&name.as_str()));
+    Ok(Some(Request { method: method.to_owned(), key, query, range, headers, body }))
 }
 
 fn decoded(text: &str) -> String {
@@ -426,6 +574,20 @@ fn decoded(text: &str) -> String {
         }
     }
     String::from_utf8(bytes).expect("a text")
+}
+
+/// What is said of each object that is to be removed.
+fn deleted(request: &Request, of: impl Fn(&str) -> String) -> String {
+    let keys = elements(&String::from_utf8_lossy(&request.body), "Key");
+    format!("<DeleteResult>{}</DeleteResult>", keys.iter().map(|key| of(key)).collect::<String>())
+}
+
+/// The texts of all elements of a name.
+fn elements(xml: &str, name: &str) -> Vec<String> {
+    let (begin, end) = (format!("<{name}>"), format!("</{name}>"));
+    let texts = xml.split(&begin).skip(1).map(|rest| rest.split(&end).next().expect("its end"));
+    let plain = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&apos;", "'"), ("&amp;", "&")];
+    texts.map(|text| plain.iter().fold(text.to_owned(), |text, (from, to)| text.replace(from, to))).collect()
 }
 
 fn escaped(text: &str) -> String {
