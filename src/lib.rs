@@ -5,6 +5,7 @@ pub mod analyzers;
 pub mod cli;
 pub mod lsm;
 pub mod model;
+pub mod prune;
 pub mod readers;
 #[cfg(feature = "rocksdb")]
 pub mod reference;

@@ -3,6 +3,7 @@
 mod analyze;
 mod inspect;
 mod materialize;
+mod prune;
 mod sizes;
 mod spill;
 mod stats;
@@ -19,7 +20,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use self::sizes::byte_size;
 use crate::analyzers::overview::{Context, Filter};
-use crate::model::{Finding, OperatorId, Places, Severity};
+use crate::model::{Finding, OperatorId, Places, Severity, layout};
 use crate::readers::discover::{self, JobDirectory, MetadataFile, Target};
 use crate::readers::opener::RelocateRule;
 use crate::report::Layout;
@@ -39,6 +40,8 @@ pub enum Exit {
     Usage = 2,
     /// It is done, and what was asked after is not good.
     Bad = 3,
+    /// It was refused for safety.
+    Refused = 4,
     /// It is done, but some input could not be read.
     Partial = 5,
 }
@@ -70,7 +73,7 @@ impl Failure {
 #[derive(Debug, Parser)]
 #[command(name = "statescope", version, max_term_width = 110)]
 #[command(
-    after_help = "Exit codes: 0 fine · 1 failed · 2 wrong usage · 3 not restorable (verify) · 5 done, but some input could not be read"
+    after_help = "Exit codes: 0 fine · 1 failed · 2 wrong usage · 3 not restorable (verify), not deletable (refs) · 4 refused for safety · 5 done, but some input could not be read"
 )]
 struct Cli {
     #[command(subcommand)]
@@ -83,6 +86,10 @@ enum Command {
     Analyze(analyze::Analyze),
     Materialize(materialize::Materialize),
     Verify(verify::Verify),
+    Refs(prune::Refs),
+    Du(prune::Du),
+    Orphans(prune::Orphans),
+    Prune(prune::Prune),
 }
 
 impl Command {
@@ -92,6 +99,10 @@ impl Command {
             Self::Analyze(analyze) => analyze.reading(),
             Self::Materialize(materialize) => materialize.reading(),
             Self::Verify(verify) => verify.reading(),
+            Self::Refs(refs) => refs.reading(),
+            Self::Du(du) => du.reading(),
+            Self::Orphans(orphans) => orphans.reading(),
+            Self::Prune(prune) => prune.reading(),
         }
     }
 }
@@ -365,7 +376,7 @@ fn context(
     Context {
         location: file.directory.to_string(),
         directory_name: file.directory.file_name().map(str::to_owned),
-        job_id: job.filter(|name| discover::is_job_id(name)),
+        job_id: job.filter(|name| layout::is_job_id(name)),
         modified_ms: file.modified_ms,
         places,
         handles,
@@ -411,6 +422,10 @@ pub fn run() -> Exit {
         Command::Analyze(analyze) => analyze.run(&mut out),
         Command::Materialize(materialize) => materialize.run(&mut out),
         Command::Verify(verify) => verify.run(&mut out),
+        Command::Refs(refs) => refs.run(&mut out),
+        Command::Du(du) => du.run(&mut out),
+        Command::Orphans(orphans) => orphans.run(&mut out),
+        Command::Prune(prune) => prune.run(&mut out),
     };
     let result = result.and_then(|exit| out.flush().map(|()| exit).map_err(output_failure));
     let reading = cli.command.reading();

@@ -12,7 +12,7 @@ use super::{Common, Exit, Failure, Format, Reading, current_dir, output_failure,
 use crate::analyzers::verify::{
     Evidence, SnapshotVerification, Verdict, Verification, verification, verify, verify_unreadable,
 };
-use crate::model::Finding;
+use crate::model::{Effect, Finding};
 use crate::readers::discover::{self, JobDirectory, METADATA, MetadataFile, Target};
 use crate::readers::root::{metadata_not_decoded, metadata_unreadable};
 use crate::readers::snapshot::{ReadOptions, SnapshotReading};
@@ -20,7 +20,7 @@ use crate::readers::verify::Verifier;
 use crate::report;
 use crate::scan::ScanOptions;
 use crate::scan::deep::{DeepVerifier, Subject};
-use crate::storage::{Location, SchemeClass, Storage, StorageError, StorageErrorKind};
+use crate::storage::{InFlight, Location, SchemeClass, Storage, StorageError, StorageErrorKind};
 
 /// Say whether a snapshot can be restored: whether every file that it needs is there, readable and whole.
 ///
@@ -156,6 +156,33 @@ impl Verify {
         let findings = super::newest_disagree(job, "").into_iter().collect();
         Ok(verification(job.location.to_string(), self.deep, snapshots, incomplete, findings))
     }
+}
+
+/// Which of these snapshots are not known to be restorable, and why: their files are asked for, and small ones are read.
+pub(super) fn broken(
+    storage: &dyn Storage,
+    directories: &[Location],
+    in_flight: InFlight,
+) -> Vec<(String, Effect, Vec<String>)> {
+    let options = ReadOptions { relocate: Vec::new(), in_flight, properties: false };
+    let mut session = Session { storage, small: Verifier::new(storage, options, KEPT), deep: None };
+    let mut broken = Vec::new();
+    for directory in directories {
+        let verified = match discover::read_metadata(storage, directory) {
+            // Without --deep, nothing interrupts it.
+            Ok(file) => session.snapshot(&file).ok(),
+            Err(error) => Some(unreadable(directory, &error)),
+        };
+        let Some(verified) = verified else { continue };
+        let effect = match verified.verdict {
+            Verdict::Restorable => continue,
+            Verdict::NotRestorable => Effect::Breaks,
+            Verdict::CannotTell => Effect::Unknown,
+        };
+        let problems = verified.findings.iter().map(|problem| problem.finding.message.clone()).collect();
+        broken.push((directory.to_string(), effect, problems));
+    }
+    broken
 }
 
 impl Session<'_> {

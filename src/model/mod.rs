@@ -2,6 +2,8 @@
 
 pub mod details;
 pub mod finding;
+pub mod inventory;
+pub mod layout;
 pub mod places;
 pub mod snapshot;
 

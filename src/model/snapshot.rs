@@ -374,6 +374,24 @@ pub enum FileRole {
     Coordinator,
 }
 
+impl FileRole {
+    /// The role as it stands in output.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Sst => "sst",
+            Self::DatabaseMeta => "database_meta",
+            Self::BackendMeta => "backend_meta",
+            Self::KeyedStream => "keyed_stream",
+            Self::RawKeyedStream => "raw_keyed_stream",
+            Self::Changelog => "changelog",
+            Self::OperatorStream => "operator_stream",
+            Self::Channel => "channel",
+            Self::Coordinator => "coordinator",
+        }
+    }
+}
+
 /// Where a file stands in Flink's layout, told by its recorded place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 #[serde(rename_all = "snake_case")]

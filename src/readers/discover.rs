@@ -4,17 +4,14 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
-pub use super::opener::is_job_id;
-use super::opener::{checkpoint_number, is_job_subdirectory};
 use super::parallel::each_at_once;
 use crate::model::Finding;
+pub use crate::model::layout::METADATA;
+use crate::model::layout::{checkpoint_number, is_job_id, is_job_subdirectory};
 use crate::storage::{
     Fetched, InFlight, ListEntry, ListScope, Location, ReadRequest, Span, Storage, StorageError,
     StorageErrorKind,
 };
-
-/// The name of the file that makes a directory a complete snapshot.
-pub const METADATA: &str = "_metadata";
 
 /// The largest `_metadata` that is read into memory.
 pub const METADATA_LIMIT: u64 = 4 << 30;

@@ -3,10 +3,13 @@
 mod convert;
 pub mod details;
 pub mod discover;
+pub mod inventory;
 pub mod materialize;
 pub mod opener;
 pub(crate) mod parallel;
+pub mod rest;
 pub mod root;
 pub mod snapshot;
 pub mod source;
+pub mod users;
 pub mod verify;

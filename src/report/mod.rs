@@ -4,6 +4,7 @@ pub mod analysis;
 pub mod json;
 pub mod overview;
 mod places;
+pub mod prune;
 pub mod root;
 mod selection;
 mod table;

@@ -11,7 +11,7 @@ use std::sync::LazyLock;
 
 use serde_json::Value;
 use statescope::analyzers::overview::{self, Context, Filter, Overview};
-use statescope::model::{DatabaseDetails, KeyBounds, KeyedState, OperatorId, Severity, Snapshot};
+use statescope::model::{DatabaseDetails, KeyBounds, KeyedState, OperatorId, Severity, Snapshot, layout};
 use statescope::readers::discover::{self, Target};
 use statescope::readers::materialize::{Chosen, Materialization, Piece};
 use statescope::readers::opener::{Opener, RelocateRule};
@@ -315,7 +315,7 @@ pub fn try_see(storage: &dyn Storage, at: &Location, ask: &Ask) -> Result<Seen, 
         handles: true,
         location: directory.to_string(),
         directory_name: directory.file_name().map(str::to_owned),
-        job_id: job.filter(|name| discover::is_job_id(name)),
+        job_id: job.filter(|name| layout::is_job_id(name)),
         modified_ms: file.modified_ms,
         places,
         filter: Filter::default(),

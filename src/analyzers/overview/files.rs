@@ -73,7 +73,7 @@ pub(super) fn summary(snapshot: &Snapshot, directory: Option<&str>, job_id: Opti
         scopes.into_iter().map(|(scope, (files, bytes))| ScopeBytes { scope, files, bytes }).collect();
     out.by_role = roles
         .into_iter()
-        .map(|(role, (files, bytes))| RoleBytes { role: role_name(role), files, bytes })
+        .map(|(role, (files, bytes))| RoleBytes { role: role.name(), files, bytes })
         .collect();
     out.other_jobs = others
         .into_iter()
@@ -150,20 +150,6 @@ fn job_directory(uri: &str) -> Option<(&str, &str)> {
         end += 1;
     }
     None
-}
-
-pub(super) fn role_name(role: FileRole) -> &'static str {
-    match role {
-        FileRole::Sst => "sst",
-        FileRole::DatabaseMeta => "database_meta",
-        FileRole::BackendMeta => "backend_meta",
-        FileRole::KeyedStream => "keyed_stream",
-        FileRole::RawKeyedStream => "raw_keyed_stream",
-        FileRole::Changelog => "changelog",
-        FileRole::OperatorStream => "operator_stream",
-        FileRole::Channel => "channel",
-        FileRole::Coordinator => "coordinator",
-    }
 }
 
 #[cfg(test)]

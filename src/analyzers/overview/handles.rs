@@ -86,7 +86,7 @@ fn channel(snapshot: &Snapshot, kind: &'static str, channel: &ChannelState) -> H
 fn file(snapshot: &Snapshot, id: FileId, name: Option<String>, shared: Option<bool>) -> Option<HandleFile> {
     let StateFile { place, size, role, uses } = snapshot.file(id)?;
     Some(HandleFile {
-        role: super::files::role_name(*role),
+        role: role.name(),
         name,
         place: place.to_string(),
         bytes: *size,

@@ -2,6 +2,7 @@
 
 use super::depth::Budget;
 use crate::analyzers::analysis::TtlArgument;
+use crate::cli::sizes;
 
 /// `2%`, `500M`, `2GB`: a share of the SST files, or bytes; units of two letters are powers of 1000.
 pub(super) fn budget(text: &str) -> Result<Budget, String> {
@@ -36,25 +37,11 @@ fn share(percent: &str) -> Result<f64, String> {
     }
 }
 
-/// `7d`, `6h`, `15m`, `90s` in milliseconds.
-fn duration_ms(text: &str) -> Option<u64> {
-    let number = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let unit = match text.strip_prefix(number)? {
-        "s" => 1000,
-        "m" => 60_000,
-        "h" => 3_600_000,
-        "d" => 86_400_000,
-        _ => return None,
-    };
-    number.parse::<u64>().ok()?.checked_mul(unit).filter(|ms| *ms > 0)
-}
-
 /// `STATE=7d` or `*=7d`.
 pub(super) fn ttl_argument(text: &str) -> Result<TtlArgument, String> {
     // Names of states may hold the sign.
     let (state, duration) = text.rsplit_once('=').ok_or("write it as STATE=7d, or *=7d for all states")?;
-    let ttl_ms = duration_ms(duration)
-        .ok_or_else(|| format!("{duration:?} is no duration: write it as 90s, 15m, 6h or 7d"))?;
+    let ttl_ms = sizes::duration(duration)?;
     match state {
         "" => Err("write the name of a state before the =, or * for all".to_owned()),
         "*" => Ok(TtlArgument { state: None, ttl_ms }),
@@ -78,15 +65,6 @@ mod tests {
         }
         assert_eq!(error_share("1%"), Ok(0.01));
         assert!(error_share("0.01").is_err());
-    }
-
-    #[test]
-    fn durations_have_units() {
-        let good = ["90s", "15m", "6h", "7d"].map(|text| duration_ms(text).unwrap());
-        assert_eq!(good, [90_000, 900_000, 21_600_000, 604_800_000]);
-        for wrong in ["", "7", "d", "0d", "-1d", "1w", "1D", "7dd", "99999999999999999d", "é"] {
-            assert_eq!(duration_ms(wrong), None, "{wrong}");
-        }
     }
 
     #[test]

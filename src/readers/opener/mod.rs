@@ -14,6 +14,7 @@ use std::ops::Range;
 use bytes::Bytes;
 
 use super::source::Source;
+use crate::model::layout::{is_job_id, is_job_subdirectory};
 use crate::model::{
     About, Effect, FileId, FileRole, Finding, Place, Places, Relocation, Snapshot, StateFile,
 };
@@ -746,22 +747,6 @@ fn slice(bytes: &Bytes, offset: u64, length: u64) -> Option<Bytes> {
     let end = start.checked_add(usize::try_from(length).ok()?)?;
     let range: Range<usize> = start..end;
     (end <= bytes.len()).then(|| bytes.slice(range))
-}
-
-/// Whether a name is one that Flink gives to a directory inside a job's.
-pub(crate) fn is_job_subdirectory(name: &str) -> bool {
-    name == "shared" || name == "taskowned" || checkpoint_number(name).is_some()
-}
-
-/// The number of a `chk-N` directory.
-pub(crate) fn checkpoint_number(name: &str) -> Option<u64> {
-    let digits = name.strip_prefix("chk-")?;
-    if digits.bytes().all(|b| b.is_ascii_digit()) { digits.parse().ok() } else { None }
-}
-
-/// Whether a name is a job id: 32 hex digits.
-pub fn is_job_id(name: &str) -> bool {
-    name.len() == 32 && name.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@ use super::*;
 
 #[test]
 fn an_object_is_cut_into_parts_that_stores_take() {
+    #![allow(clippy::single_range_in_vec_init)]
     let cut = |size, most| parts(size, most).collect::<Vec<_>>();
     assert_eq!(cut(0, 10), []);
     assert_eq!(cut(1, 10), [0..1]);

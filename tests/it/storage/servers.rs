@@ -9,7 +9,7 @@ use object_store::aws::AmazonS3Builder;
 use object_store::azure::MicrosoftAzureBuilder;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
-use statescope::storage::removal::{Removers, Versioning};
+use statescope::storage::removal::{Removal, Removers, Versioning};
 use statescope::storage::{Access, AfterKey, Location, Meter, ObjectStorage, SchemeClass, Storage};
 
 use super::{conformance, removal};
