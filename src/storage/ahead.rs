@@ -115,7 +115,7 @@ impl<'s> ReadAhead<'s> {
             }
         }
         drop(state);
-        self.work.notify_all();
+        self.work.notify_one();
     }
 
     /// The store, for one who asks for what was announced in a group.
@@ -132,7 +132,7 @@ impl<'s> ReadAhead<'s> {
             state.retire(order);
         }
         drop(state);
-        self.work.notify_all();
+        self.work.notify_one();
         self.arrival.notify_all();
     }
 
@@ -142,7 +142,6 @@ impl<'s> ReadAhead<'s> {
             let answer = caught(&|request| self.storage.read(&request.location, &request.span), &request);
             self.lock().arrive(order, answer);
             self.arrival.notify_all();
-            self.work.notify_all();
         }
     }
 
@@ -154,6 +153,9 @@ impl<'s> ReadAhead<'s> {
                 return None;
             }
             if let Some(claimed) = state.claim(self.in_flight.bytes) {
+                drop(state);
+                // Whoever finds something to do wakes the next, so that not all are woken for what only one can have.
+                self.work.notify_one();
                 return Some(claimed);
             }
             state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
@@ -177,7 +179,7 @@ impl<'s> ReadAhead<'s> {
             if let Phase::Arrived(_) = phase {
                 let answer = state.remove(order)?;
                 drop(state);
-                self.work.notify_all();
+                self.work.notify_one();
                 return Some(answer);
             }
             if matches!(phase, Phase::Waiting) {

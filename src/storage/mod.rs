@@ -46,6 +46,7 @@
 
 mod access;
 mod ahead;
+mod buffers;
 mod cache;
 mod error;
 mod flink_conf;

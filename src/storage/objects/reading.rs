@@ -1,16 +1,18 @@
 //! Reading.
 
 use std::fmt;
+use std::future::poll_fn;
 use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use jiff::fmt::rfc2822::DateTimeParser;
 use object_store::list::PaginatedListOptions;
-use object_store::{GetOptions, GetRange, ObjectStore, ObjectStoreExt};
+use object_store::{GetOptions, GetRange, GetResult, ObjectStore, ObjectStoreExt};
 
 use super::client::{Clients, meta_of};
 use super::listing;
+use crate::storage::buffers::Buffers;
 use crate::storage::{
     Access, AfterKey, Fetched, ListScope, Location, Meter, ObjectMeta, Op, PageFn, Result, SchemeClass, Span,
     Storage, StorageError, StorageErrorKind,
@@ -19,6 +21,7 @@ use crate::storage::{
 /// Reads S3, GCS, Azure and web servers. Each bucket's client is made when it is first asked.
 pub struct ObjectStorage {
     clients: Clients,
+    buffers: Buffers,
 }
 
 impl fmt::Debug for ObjectStorage {
@@ -31,7 +34,7 @@ impl ObjectStorage {
     /// Reaches stores as told, and counts what they are asked with `meter`. Asks nobody yet.
     #[must_use]
     pub fn new(access: Access, meter: Arc<Meter>) -> Self {
-        Self { clients: Clients::new(access, meter) }
+        Self { clients: Clients::new(access, meter), buffers: Buffers::default() }
     }
 
     fn get(&self, location: &Location, span: &Span, heads: &mut u64) -> Result<Fetched> {
@@ -84,7 +87,7 @@ impl ObjectStorage {
                 let meta = meta_of(&answer.meta);
                 // Before the body is read: it may be larger than is wanted.
                 Ok(match span.within(meta.size) {
-                    Ok(_) => Ok((answer.bytes().await?, meta)),
+                    Ok(_) => Ok((body(&self.buffers, answer).await?, meta)),
                     Err(kind) => Err(kind),
                 })
             }
@@ -153,4 +156,20 @@ impl Storage for ObjectStorage {
             Err(_) => fail(format!("its answer does not say what time it is (Date: {date:?})")),
         }
     }
+}
+
+/// All of a body, in one piece.
+async fn body(buffers: &Buffers, answer: GetResult) -> object_store::Result<Bytes> {
+    let length = answer.range.end.saturating_sub(answer.range.start);
+    let mut parts = answer.into_stream();
+    let mut next = async || poll_fn(|context| parts.as_mut().poll_next(context)).await.transpose();
+    let Some(first) = next().await? else { return Ok(Bytes::new()) };
+    let Some(second) = next().await? else { return Ok(first) };
+    let mut buffer = buffers.take(length);
+    buffer.extend_from_slice(&first);
+    buffer.extend_from_slice(&second);
+    while let Some(part) = next().await? {
+        buffer.extend_from_slice(&part);
+    }
+    Ok(buffers.lend(buffer))
 }
