@@ -101,7 +101,7 @@ fn physical(reading: &SnapshotReading, threads: usize, walk: bool) -> u64 {
         let (mut buffer, mut index_buffer) = (Vec::new(), Vec::new());
         while let Some(table) = tables.get(next.fetch_add(1, Ordering::Relaxed)) {
             let (Some(file), Some(tail)) = (table.file, &table.tail) else { continue };
-            let Some(Source::Object { location, start }) = reading.tables.get(&file) else { continue };
+            let Some(Source::Object { location, start, .. }) = reading.tables.get(&file) else { continue };
             let storage = LocalStorage::new();
             let format = IndexFormat::of(tail).expect("an index");
             let version = tail.footer.format_version;

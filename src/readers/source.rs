@@ -24,7 +24,27 @@ pub enum Source {
         location: Location,
         /// Where in the object the stream begins: not 0 for a part of a merged file.
         start: u64,
+        /// Bytes of the stream that were read before and need not be asked for again.
+        kept: Option<Kept>,
     },
+}
+
+/// Bytes of a stream that are in memory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept {
+    /// Where in the stream they begin.
+    pub offset: u64,
+    /// The bytes.
+    pub bytes: Bytes,
+}
+
+impl Kept {
+    /// A range of the stream, if all of it is here.
+    fn slice(&self, range: &Range<u64>) -> Option<Bytes> {
+        let start = usize::try_from(range.start.checked_sub(self.offset)?).ok()?;
+        let end = usize::try_from(range.end.checked_sub(self.offset)?).ok()?;
+        (start <= end && end <= self.bytes.len()).then(|| self.bytes.slice(start..end))
+    }
 }
 
 /// What is read from the page cache is to be decoded while it is still in the processor's own.
@@ -49,18 +69,34 @@ impl Source {
     /// What [`read`](Self::read) asks a store for; nothing of what is in memory.
     #[must_use]
     pub fn request(&self, range: Range<u64>) -> Option<ReadRequest> {
-        let Self::Object { location, start } = self else { return None };
+        let Self::Object { location, start, kept } = self else { return None };
+        if kept.as_ref().is_some_and(|kept| kept.slice(&range).is_some()) {
+            return None;
+        }
         let moved = start.saturating_add(range.start)..start.saturating_add(range.end);
         Some(ReadRequest::range(location.clone(), moved))
     }
 
-    /// Reads a range of the stream, exactly, in one request.
+    /// How many bytes of a stream of this size a store is asked for.
+    #[must_use]
+    pub fn missing(&self, size: u64) -> u64 {
+        match self {
+            Self::Memory { .. } => 0,
+            Self::Object { kept: Some(kept), .. } => kept.offset.min(size),
+            Self::Object { kept: None, .. } => size,
+        }
+    }
+
+    /// Reads a range of the stream, exactly, in one request, or in none if it is in memory.
     ///
     /// # Errors
     /// As [`Storage::read`]; [`StorageErrorKind::ShortRead`] for what is not in memory.
     pub fn read(&self, storage: &dyn Storage, range: Range<u64>) -> Result<Bytes, StorageError> {
         match self {
-            Self::Object { location, start } => {
+            Self::Object { location, start, kept } => {
+                if let Some(bytes) = kept.as_ref().and_then(|kept| kept.slice(&range)) {
+                    return Ok(bytes);
+                }
                 let moved = start.saturating_add(range.start)..start.saturating_add(range.end);
                 storage.read_range(location, moved)
             }
@@ -75,5 +111,31 @@ impl Source {
                 Err(StorageError::new(kind, Op::Range, metadata.clone()))
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::{MemoryStorage, Metered};
+
+    #[test]
+    fn what_is_kept_is_not_asked_for() {
+        let location = Location::parse("s3://bucket/merged").expect("a place");
+        let storage = Metered::with_log(MemoryStorage::new());
+        storage.inner().put(&location, "..0123456789");
+        let kept = Some(Kept { offset: 6, bytes: Bytes::from_static(b"6789") });
+        let source = Source::Object { location: location.clone(), start: 2, kept };
+        let read = |range| source.read(&storage, range).expect("bytes");
+        for (range, bytes) in [(6..10, "6789"), (7..9, "78"), (10..10, "")] {
+            assert_eq!((read(range.clone()), source.request(range)), (bytes.into(), None));
+        }
+        assert!(storage.meter().take_log().is_empty());
+        // What reaches beyond it is asked for as if nothing were kept.
+        assert_eq!((&read(5..8)[..], &read(0..6)[..]), (&b"567"[..], &b"012345"[..]));
+        assert_eq!(source.request(5..8), Some(ReadRequest::range(location, 7..10)));
+        assert!(source.read(&storage, 9..11).is_err());
+        assert_eq!(storage.meter().take_log().len(), 3);
+        assert_eq!((source.missing(10), source.missing(4)), (6, 4));
     }
 }

@@ -142,7 +142,7 @@ impl DeepVerifier {
 /// What makes a table the same in another snapshot.
 fn key(table: &ScanTable) -> Option<(Location, u64, Option<u64>)> {
     match &table.source {
-        Source::Object { location, start } => Some((location.clone(), *start, table.global_sequence)),
+        Source::Object { location, start, .. } => Some((location.clone(), *start, table.global_sequence)),
         Source::Memory { .. } => None,
     }
 }

@@ -6,8 +6,9 @@
 //!
 //! A split is a range of composite keys of one handle, over all its states; splits do not depend on the number of
 //! threads, and what they yield merges in any order, so neither does the result. Each table costs a request for its
-//! tail (when the snapshot is read), one for its index, and one for each stretch of data blocks. Memory is bounded by
-//! what is read at once, not by the size of the state.
+//! tail (when the snapshot is read), one for its index, and one for each stretch of data blocks; what was read with the
+//! tail and kept ([`ScanOptions::kept`]) costs none. Memory is bounded by what is read at once, not by the size of the
+//! state.
 //!
 //! Where an answer takes its time, that is, anywhere but on local disk, splits are opened before workers take them
 //! (`ahead`), and their indexes and data are announced to a [`ReadAhead`], in the order in which they will be decoded.
@@ -39,7 +40,7 @@ use self::ahead::{MadeAhead, OPENERS};
 use self::feed::Reading;
 pub use self::finish::Finished;
 pub use self::partial::{DamageRead, ScanPartial, TableRead};
-use self::plan::{Extent, SPLIT_BYTES, ranges, runs};
+use self::plan::{Extent, SPLIT_BYTES, largest_part, ranges, runs};
 pub use self::recompress::{Clock, Recompressed};
 pub use self::rows::LiveRows;
 pub use self::sample::{SampleOptions, Sampled, Sampler};
@@ -73,7 +74,8 @@ pub struct Input<'a> {
 pub struct ScanOptions {
     /// How many threads decode.
     pub threads: usize,
-    /// About how much memory is used, in bytes.
+    /// About how much memory is used, in bytes: a quarter for what is read ahead, a quarter for what is decoded, an eighth
+    /// for ends of tables; the rest is the analyzers'. On local disk, far less is used.
     pub memory: u64,
     /// How many requests may be under way at once, local disk aside.
     pub requests: usize,
@@ -82,6 +84,12 @@ pub struct ScanOptions {
 }
 
 impl ScanOptions {
+    /// How many bytes of the ends of tables are worth keeping until they are decoded.
+    #[must_use]
+    pub fn kept(&self) -> u64 {
+        self.memory / 8
+    }
+
     /// What may be under way ahead of being decoded.
     fn in_flight(&self) -> InFlight {
         InFlight::new(self.requests, self.memory / 4)
@@ -261,26 +269,30 @@ impl<'a> Scan<'a> {
         todo: &[&Split],
     ) -> Shared<'s> {
         let open = OpenTables::default();
-        let (mut most_tables, mut most_runs, mut is_ahead) = (1, 1, false);
+        // Half of the memory is for what is read ahead of being decoded. What is announced shares it with the pieces that
+        // are being decoded, one for each run.
+        let of_a_thread = options.memory / 2 / (options.threads.max(1) as u64);
+        let mut ahead = options.in_flight().bytes / PIECES_AHEAD;
+        let (mut most_tables, mut is_ahead) = (1, false);
         for split in todo {
             let Some(handle) = self.handles.get(split.handle) else { continue };
-            let (mut of_split, mut runs_ahead) = (0, 0);
+            let (mut of_split, mut runs_ahead) = (0, Vec::new());
             for state in &handle.states {
                 let tables = split.tables(handle, state);
                 tables.iter().for_each(|(_, table)| open.expect(table.file));
                 of_split += tables.len() as u64;
                 if tables.iter().any(|(_, table)| table.source.is_read_ahead()) {
                     is_ahead = true;
-                    runs_ahead += runs(&tables).len() as u64;
+                    runs_ahead.extend(runs(&tables).iter().map(|run| {
+                        let asked =
+                            |at: &u32| state.tables.get(*at as usize).map_or(0, ScanTable::asked_bytes);
+                        run.iter().map(asked).max().unwrap_or(0)
+                    }));
                 }
             }
             most_tables = most_tables.max(of_split);
-            most_runs = most_runs.max(runs_ahead);
+            ahead = ahead.min(largest_part(runs_ahead, of_a_thread / 2));
         }
-        // Half of the memory is for what is read ahead of being decoded. What is announced shares it with the pieces that
-        // are being decoded, one for each run.
-        let of_a_thread = options.memory / 2 / (options.threads.max(1) as u64);
-        let ahead = (of_a_thread / 2 / most_runs).min(options.in_flight().bytes / PIECES_AHEAD);
         let reading = Reading {
             storage: storage.within(0),
             checksums: options.checksums,
@@ -353,7 +365,7 @@ const LARGEST_CHUNK: u64 = 1 << 20;
 const LARGEST_AHEAD: u64 = 8 << 20;
 
 /// How many pieces are under way, at least, where memory is the bound.
-const PIECES_AHEAD: u64 = 16;
+const PIECES_AHEAD: u64 = 8;
 
 fn handle(input: &Input<'_>, number: usize, keyed: &KeyedDetails, select: SelectFn<'_>) -> Option<Handle> {
     let operator = input.snapshot.operators.get(keyed.operator)?;

@@ -117,6 +117,20 @@ pub(super) fn ranges(
     ranges
 }
 
+/// The largest part that can be had of each of some things, all of those that are smaller, so that the sum is at most so
+/// much.
+pub(super) fn largest_part(mut sizes: Vec<u64>, sum: u64) -> u64 {
+    sizes.sort_unstable();
+    let (mut rest, mut count) = (sum, sizes.len() as u64);
+    for size in sizes {
+        if size > rest / count {
+            return rest / count;
+        }
+        (rest, count) = (rest - size, count - 1);
+    }
+    u64::MAX
+}
+
 /// Distributes tables over as few runs as possible, each in ascending order without overlaps. Tables are
 /// named by their index.
 pub(super) fn runs(tables: &[(u32, &ScanTable)]) -> Vec<Vec<u32>> {

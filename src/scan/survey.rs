@@ -15,7 +15,7 @@ use super::tables::{BlockReader, check_size};
 use super::{Progress, SelectFn};
 use crate::analyzers::analysis::{AnalysisPartial, DiskGroups, PhysicalTally, StateKey, TallyKey};
 use crate::model::{Details, Finding, KeyedDetails, Snapshot, Table};
-use crate::readers::details::{TableEnd, WantedEnd, owner, read_ends};
+use crate::readers::details::{TableEnd, WantedEnd, end_length, owner, read_ends};
 use crate::readers::opener::Wanted;
 use crate::readers::snapshot::OpenSnapshot;
 use crate::storage::Span;
@@ -73,12 +73,6 @@ pub fn file_groups(details: &Details, select: SelectFn<'_>) -> ByState<DiskGroup
         of_state.add(first, last, table.size);
     }
     groups
-}
-
-/// How much is read of a table's end, so that its index is in it: that takes about one percent of the file.
-fn end_length(size: u64) -> u64 {
-    const ALWAYS: u64 = 8 << 10;
-    (size / 80).saturating_add(ALWAYS).min(size)
 }
 
 /// An index of so many bytes is read, and one of a quarter of its file.
@@ -163,6 +157,7 @@ fn subjects(snapshot: &Snapshot, details: &Details, select: SelectFn<'_>) -> Vec
                 owner: owner(operator, keyed.subtask),
                 size: table.size,
                 length: end_length(table.size),
+                is_kept: false,
             },
             state: StateKey {
                 operator: u32::try_from(keyed.operator).unwrap_or(u32::MAX),

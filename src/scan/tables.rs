@@ -63,6 +63,11 @@ impl ScanTable {
         properties.index_size.unwrap_or(0).saturating_add(properties.filter_size.unwrap_or(0))
     }
 
+    /// How many bytes a store is asked for, at most, to read all of its data.
+    pub(super) fn asked_bytes(&self) -> u64 {
+        self.source.missing(self.size)
+    }
+
     /// Whether its index is in parts, which are read when the split is known.
     pub(super) fn has_partitioned_index(&self) -> bool {
         IndexFormat::of(&self.tail).is_ok_and(|format| format.is_partitioned())

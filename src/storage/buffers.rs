@@ -1,5 +1,8 @@
 //! Large buffers are used again: the memory of a new one must be mapped and zeroed by the system, which costs more than
 //! to fill it.
+//!
+//! All threads share them, unlike those for local disk (`local/buffers`), which each thread keeps for itself: of what is
+//! read ahead, who drops the bytes is not who reads the next.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

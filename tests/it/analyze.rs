@@ -12,7 +12,8 @@ use statescope::analyzers::analysis::{
 };
 use statescope::analyzers::overview::{self, overview};
 use statescope::model::Table;
-use statescope::readers::snapshot::SnapshotReading;
+use statescope::readers::discover::read_metadata;
+use statescope::readers::snapshot::{ReadOptions, SnapshotReading, open_snapshot};
 use statescope::readers::source::Source;
 use statescope::report::{self, Layout};
 use statescope::scan::{Input, Progress, Scan, ScanOptions, ScanPartial};
@@ -267,6 +268,50 @@ fn a_table_costs_one_request_for_its_index_and_one_for_each_stretch_of_data() {
             reading.tables.values().filter(|source| matches!(source, Source::Object { .. })).count();
         assert!(objects > 10, "{name}");
         assert_eq!(log.len(), of_each * objects, "{name}");
+    }
+}
+
+#[test]
+fn what_was_read_with_the_tails_of_tables_is_not_asked_for_again() {
+    for name in ["inc-1.20", "sql-1.20", "savepoint-native-2.3", "file-merging-1.20"] {
+        let fixture = fixture(name);
+        let storage = Metered::with_log(fixture.in_memory(|p| fixture.recorded(p)));
+        let at = fixture.recorded(&fixture.newest());
+        let expected = serde_json::to_string(&scan(&storage, &read(&storage, &at), &settings(), 1)).unwrap();
+        let file = read_metadata(&storage, &at).unwrap();
+        let tables = |reading: &SnapshotReading| -> Vec<u64> {
+            let objects = reading.tables.iter().filter(|(_, source)| matches!(source, Source::Object { .. }));
+            objects.map(|(file, _)| reading.snapshot.file(*file).unwrap().size).collect()
+        };
+        for (room, select) in [(64 << 20, true), (100_000, true), (64 << 20, false)] {
+            let mut open = open_snapshot(&storage, &file, &ReadOptions::default()).unwrap();
+            let _ = storage.meter().take_log();
+            open.read_ends(room, &|_, _| select);
+            let tails = storage.meter().take_log();
+            let reading = open.into_reading();
+            let sizes = tables(&reading);
+            assert!(sizes.len() > 3, "{name}");
+            assert_eq!(tails.len(), sizes.len(), "{name}: one request for each tail");
+            let read: u64 = tails.iter().map(|request| request.bytes).sum();
+            let whole: u64 = sizes.iter().sum();
+            let least: u64 = sizes.iter().map(|size| size.min(&4096)).sum();
+            let mut asked = Vec::new();
+            for threads in [1, 4] {
+                let _ = storage.meter().take_log();
+                let partial = scan(&storage, &reading, &settings(), threads);
+                assert!(expected == serde_json::to_string(&partial).unwrap(), "{name} {room} {select}");
+                asked.push(storage.meter().take_log().len());
+            }
+            assert_eq!(asked[0], asked[1], "{name} {room} {select}");
+            match (room, select) {
+                (_, false) => assert_eq!((read, asked[0]), (least, 2 * sizes.len()), "{name}"),
+                (100_000, _) => {
+                    assert!(read <= least + 100_000 && asked[0] < 2 * sizes.len(), "{name} {read}");
+                    assert!(whole < 100_000 || asked[0] > 0, "{name}");
+                }
+                _ => assert_eq!((read, asked[0]), (whole, 0), "{name}"),
+            }
+        }
     }
 }
 

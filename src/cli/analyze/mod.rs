@@ -33,7 +33,7 @@ use crate::readers::discover::MetadataFile;
 use crate::readers::snapshot::{OpenSnapshot, ReadOptions, SnapshotReading, open_snapshot};
 use crate::scan::saved::{Head, Question};
 use crate::scan::{Finished, Input, SampleOptions, Sampler, Scan, ScanOptions, ScanPartial, SelectFn};
-use crate::storage::{SchemeClass, Storage, Stores};
+use crate::storage::{ReadAhead, SchemeClass, Storage, Stores};
 use crate::{report, scan};
 
 /// Say what is live, dead and expired in a snapshot's RocksDB state, and which keys are large.
@@ -170,7 +170,11 @@ impl Analyze {
             let context = Context { overview, subjects, method, settings, shallow, findings };
             return self.report(out, &finish(analysis, context), &[]);
         }
-        open.read_tails();
+        if self.engine == EngineArgument::Native && ReadAhead::serves(open.opener.directory()) {
+            open.read_ends(self.options().kept(), &select);
+        } else {
+            open.read_tails();
+        }
         let overview = overview(&open);
         let SnapshotReading { snapshot, details, tables, .. } = open.into_reading();
         let mut settings = self.settings(&file, newest_sst_seconds(&details), at_ms);

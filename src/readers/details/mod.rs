@@ -24,7 +24,7 @@ use crate::model::{
 pub(super) use database::{manifest_part, some_of, tables};
 pub(super) use plan::META_LIMIT;
 use plan::{Job, Plan};
-pub(crate) use tails::{TableEnd, WantedEnd, read_ends};
+pub(crate) use tails::{TableEnd, WantedEnd, end_length, read_ends};
 pub(super) use tails::{read_tails, sst_size_differs};
 
 /// Reads the details of a snapshot, but no tails of tables. Their boundaries are kept if they are asked for.

@@ -1,5 +1,6 @@
 //! The tails of SST files: what their properties say.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -8,6 +9,7 @@ use statescope_formats::Error as FormatError;
 use statescope_formats::rocksdb::tail::{RECOMMENDED_TAIL_LEN, TableTail, TailStep};
 
 use super::super::opener::{Opener, Part, Wanted};
+use super::super::source::Kept;
 use super::{not_decoded, owner};
 use crate::model::{About, Details, FileId, Finding, Snapshot};
 use crate::storage::Span;
@@ -25,6 +27,17 @@ pub(crate) struct WantedEnd {
     pub(crate) size: u64,
     /// How many bytes of its end are read at first.
     pub(crate) length: u64,
+    /// Whether what is read is kept, so that nobody need ask for it again.
+    pub(crate) is_kept: bool,
+}
+
+/// Tables up to this size are read whole where their end is kept: a request costs more than so many bytes do.
+const SMALL_TABLE: u64 = 1 << 20;
+
+/// How much is read of a table's end, so that its index is in it: that takes about one percent of the file.
+pub(crate) fn end_length(size: u64) -> u64 {
+    const ALWAYS: u64 = 8 << 10;
+    (size / 80).saturating_add(ALWAYS).min(size)
 }
 
 /// The end of a table.
@@ -59,7 +72,7 @@ pub(crate) fn read_ends(
         let parts = opener.read(snapshot, &parts.collect::<Vec<_>>());
         let mut next = Vec::new();
         for ((at, span, before), part) in round.into_iter().zip(parts) {
-            let Some(WantedEnd { file, owner, size, .. }) = wanted.get(at) else { continue };
+            let Some(WantedEnd { file, owner, size, is_kept, .. }) = wanted.get(at) else { continue };
             let part = match part {
                 Ok(part) => part,
                 Err(error) => {
@@ -75,6 +88,9 @@ pub(crate) fn read_ends(
                 Ok(TailStep::Done(tail)) => {
                     let tail: Arc<TableTail> = Arc::from(tail);
                     opener.note_tail(*file, Ok(Arc::clone(&tail)));
+                    if *is_kept {
+                        opener.keep(*file, Kept { offset: part.offset, bytes: part.bytes.clone() });
+                    }
                     if let Some(slot) = ends.get_mut(at) {
                         *slot = Some(TableEnd { tail, bytes: part.bytes, offset: part.offset, read });
                     }
@@ -93,21 +109,37 @@ pub(crate) fn read_ends(
     ends
 }
 
-/// Reads the tail of every table.
-pub(in crate::readers) fn read_tails(opener: &mut Opener<'_>, snapshot: &Snapshot, details: &mut Details) {
+/// Reads the tail of every table. Of the states for which `select` answers yes, given the index of the operator and the
+/// state's name, as many bytes of ends are kept as there is room for: with the index, or all of a small table.
+pub(in crate::readers) fn read_tails(
+    opener: &mut Opener<'_>,
+    snapshot: &Snapshot,
+    details: &mut Details,
+    mut room: u64,
+    select: &dyn Fn(usize, &str) -> bool,
+) {
     // A table that several handles name is read once.
     let mut wanted: BTreeMap<FileId, WantedEnd> = BTreeMap::new();
     for keyed in &details.keyed {
         let Some(operator) = snapshot.operators.get(keyed.operator) else { continue };
-        for table in keyed.database.iter().flat_map(|d| &d.tables) {
-            if let Some(file) = table.file {
-                wanted.entry(file).or_insert_with(|| WantedEnd {
-                    file,
-                    owner: owner(operator, keyed.subtask),
-                    size: table.size,
-                    length: RECOMMENDED_TAIL_LEN as u64,
-                });
+        let Some(database) = &keyed.database else { continue };
+        for table in &database.tables {
+            let Some(Entry::Vacant(entry)) = table.file.map(|file| wanted.entry(file)) else { continue };
+            let mut want = WantedEnd {
+                file: *entry.key(),
+                owner: owner(operator, keyed.subtask),
+                size: table.size,
+                length: RECOMMENDED_TAIL_LEN as u64,
+                is_kept: false,
+            };
+            let state = database.column_families.get(table.column_family);
+            let whole = if table.size <= SMALL_TABLE { table.size } else { end_length(table.size) };
+            let length = whole.max(want.length);
+            if length <= room && state.is_some_and(|state| select(keyed.operator, state)) {
+                room -= length;
+                (want.length, want.is_kept) = (length, true);
             }
+            entry.insert(want);
         }
     }
     let wanted: Vec<_> = wanted.into_values().collect();

@@ -13,7 +13,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-use super::source::Source;
+use super::source::{Kept, Source};
 use crate::model::layout::{is_job_id, is_job_subdirectory};
 use crate::model::{
     About, Effect, FileId, FileRole, Finding, Place, Places, Relocation, Snapshot, StateFile,
@@ -256,6 +256,13 @@ impl<'s> Opener<'s> {
         self.tables.get(&file)
     }
 
+    /// Keeps bytes of a table that were read, for whoever reads on from where it is.
+    pub(super) fn keep(&mut self, file: FileId, part: Kept) {
+        if let Some(Source::Object { kept, .. }) = self.tables.get_mut(&file) {
+            *kept = Some(part);
+        }
+    }
+
     /// Where the tables are of which a part was read.
     #[must_use]
     pub fn into_tables(self) -> HashMap<FileId, Source> {
@@ -441,7 +448,7 @@ impl<'s> Opener<'s> {
     /// Remembers the tail of a table that was read.
     pub(super) fn note_tail(&mut self, id: FileId, tail: KnownTail) {
         if let Some(known) = &mut self.known
-            && let Some(Source::Object { location, start }) = self.tables.get(&id)
+            && let Some(Source::Object { location, start, .. }) = self.tables.get(&id)
         {
             known.note_tail(location.clone(), *start, tail);
         }
@@ -661,7 +668,8 @@ impl<'s> Opener<'s> {
 
     fn found(&mut self, item: &Item, rule: Rule, location: &Location) {
         if let Some((file, start)) = item.table {
-            self.tables.entry(file).or_insert_with(|| Source::Object { location: location.clone(), start });
+            let source = || Source::Object { location: location.clone(), start, kept: None };
+            self.tables.entry(file).or_insert_with(source);
         }
         if item.relative {
             self.relative += item.new_files;

@@ -105,7 +105,13 @@ impl<'a> Sampler<'a, '_> {
             let Some(member) = members.get(cell.member) else { continue };
             wanted.extend(tables.iter().filter_map(|table| {
                 let file = table.file.filter(|file| !self.tails.contains_key(file))?;
-                Some(WantedEnd { file, owner: member.owner.clone(), size: table.size, length: TAIL })
+                Some(WantedEnd {
+                    file,
+                    owner: member.owner.clone(),
+                    size: table.size,
+                    length: TAIL,
+                    is_kept: false,
+                })
             }));
         }
         wanted.sort_by_key(|want| want.file);

@@ -269,7 +269,13 @@ impl<'a, 's> Sampler<'a, 's> {
 
     fn want(&self, table: &Table, operator: usize, subtask: u32) -> Option<WantedEnd> {
         let operator = self.snapshot.operators.get(operator)?;
-        Some(WantedEnd { file: table.file?, owner: owner(operator, subtask), size: table.size, length: TAIL })
+        Some(WantedEnd {
+            file: table.file?,
+            owner: owner(operator, subtask),
+            size: table.size,
+            length: TAIL,
+            is_kept: false,
+        })
     }
 
     /// Reads tails that were not read yet.

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::*;
+use crate::readers::source::Kept;
 use crate::storage::Span;
 
 /// Tables that are each a split, with several pieces, in two overlapping levels.
@@ -48,6 +49,31 @@ fn what_is_read_and_what_comes_of_it_is_the_same_as_without() {
     });
     assert!(there.log.len() < here.log.len() * 3 / 4, "{} of {}", there.log.len(), here.log.len());
     assert_eq!(there.finished.analysis, here.finished.analysis);
+}
+
+#[test]
+fn ends_that_are_kept_are_not_asked_for() {
+    let mut kept = world("s3://bucket/job");
+    let options = ScanOptions { threads: 2, memory: 1 << 20, requests: 8, checksums: true };
+    let without = kept.scan_with(options);
+    let mut of_ends = 0;
+    for (made, number) in tables().into_iter().zip(0..) {
+        let Some(Source::Object { kept, location, .. }) = kept.tables.get_mut(&FileId(number)) else {
+            panic!("an object");
+        };
+        let offset = made.tail().index.offset;
+        let of_index = |record: &&RequestRecord| {
+            record.location == *location
+                && matches!(&record.span, Some(Span::Range(range)) if range.start >= offset)
+        };
+        of_ends += without.log.iter().filter(of_index).count();
+        let bytes = made.bytes[usize::try_from(offset).unwrap()..].to_vec().into();
+        *kept = Some(Kept { offset, bytes });
+    }
+    assert_eq!(of_ends, 18);
+    let with = kept.scan_with(options);
+    assert_eq!(with.log.len(), without.log.len() - of_ends);
+    assert_eq!(with.finished.analysis, without.finished.analysis);
 }
 
 #[test]

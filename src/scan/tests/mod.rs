@@ -155,7 +155,7 @@ impl World {
                 role: FileRole::Sst,
                 uses: 1,
             });
-            sources.insert(FileId(number), Source::Object { location, start: 0 });
+            sources.insert(FileId(number), Source::Object { location, start: 0, kept: None });
             tables.push(Table {
                 column_family: 0,
                 number: number.into(),

@@ -223,3 +223,12 @@ fn indexes(read: &Read, world: &World, made: &[Made]) -> Vec<usize> {
     };
     (0u32..).zip(made).map(of).collect()
 }
+
+#[test]
+fn what_is_small_leaves_more_for_the_rest() {
+    assert_eq!(largest_part(vec![], 10), u64::MAX);
+    assert_eq!(largest_part(vec![3, 1, 6], 10), u64::MAX);
+    assert_eq!(largest_part(vec![3, 1, 7], 10), 6);
+    assert_eq!(largest_part(vec![9, 0, 2, 9], 10), 4);
+    assert_eq!(largest_part(vec![5, 5, 5], 2), 0);
+}
