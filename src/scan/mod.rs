@@ -271,7 +271,8 @@ impl<'a> Scan<'a> {
         let open = OpenTables::default();
         // Half of the memory is for what is read ahead of being decoded. What is announced shares it with the pieces that
         // are being decoded, one for each run.
-        let of_a_thread = options.memory / 2 / (options.threads.max(1) as u64);
+        let threads = options.threads.min(todo.len()).max(1);
+        let of_a_thread = options.memory / 2 / (threads as u64);
         let mut ahead = options.in_flight().bytes / PIECES_AHEAD;
         let (mut most_tables, mut is_ahead) = (1, false);
         for split in todo {
