@@ -13,7 +13,7 @@ use crate::cli::verify::broken;
 use crate::cli::{Format, clock_ms, current_dir, output_failure};
 use crate::model::Effect;
 use crate::model::inventory::{Inventory, ObjectTable};
-use crate::prune::execute::{self, ApplyOptions, Entry, Stores, World};
+use crate::prune::execute::{ApplyOptions, Entry, Stores, World};
 use crate::prune::results::{ApplyResult, BrokenSnapshot};
 use crate::prune::{Evidence, Plan, Refusal, Request, Rule};
 use crate::readers::inventory::listing_of;
@@ -73,7 +73,7 @@ impl Apply {
         let log = log.map_err(|e| Failure::failed(format!("--journal {}: {e}", journal.display())))?;
         let mut world =
             Surroundings { storage: &storage, request: &plan.request, in_flight: reading.in_flight(), log };
-        let result = match execute::apply(&plan, &storage, stores.removal(), &options, &mut world) {
+        let result = match stores.apply(&plan, &storage, &options, &mut world) {
             Err(refusals) => {
                 ApplyResult { refusals, journal: journal.display().to_string(), ..ApplyResult::default() }
             }
@@ -81,7 +81,7 @@ impl Apply {
                 let (verified, broken) = verified(&storage, &plan.request, reading.in_flight());
                 ApplyResult {
                     refusals: Vec::new(),
-                    versioned: execute::versioned(stores.removal(), &plan),
+                    versioned: stores.versioned(&plan),
                     outcome: Some(outcome),
                     journal: journal.display().to_string(),
                     verified_snapshots: verified,

@@ -161,10 +161,29 @@ impl Stores {
         Self(Removers::all(access, roots, meter))
     }
 
-    /// What removes.
+    /// Executes a plan, as [`apply`] does.
+    ///
+    /// # Errors
+    /// As [`apply`].
+    pub fn apply(
+        &self,
+        plan: &Plan,
+        storage: &dyn Storage,
+        options: &ApplyOptions,
+        world: &mut dyn World,
+    ) -> Result<Outcome, Vec<Refusal>> {
+        apply(plan, storage, &self.0, options, world)
+    }
+
+    /// The stores of a plan that keep versions of what is removed.
     #[must_use]
-    pub fn removal(&self) -> &dyn Removal {
-        &self.0
+    pub fn versioned(&self, plan: &Plan) -> Vec<String> {
+        let roots = plan.request.roots.iter().filter_map(|root| Location::parse(&root.location).ok());
+        let mut stores: Vec<Location> = roots.map(|root| root.store_root()).collect();
+        stores.sort();
+        stores.dedup();
+        stores.retain(|store| matches!(self.0.versioning(store), Ok(Versioning::On | Versioning::Suspended)));
+        stores.iter().map(ToString::to_string).collect()
     }
 }
 
@@ -201,17 +220,6 @@ pub fn apply(
     let mut remover = Remover::new(storage, removal, options, world, outcome, &confirmed);
     remover.all(&confirmed);
     Ok(remover.end(confirmed.kept))
-}
-
-/// The stores of a plan that keep versions of what is removed.
-#[must_use]
-pub fn versioned(removal: &dyn Removal, plan: &Plan) -> Vec<String> {
-    let roots = plan.request.roots.iter().filter_map(|root| Location::parse(&root.location).ok());
-    let mut stores: Vec<Location> = roots.map(|root| root.store_root()).collect();
-    stores.sort();
-    stores.dedup();
-    stores.retain(|store| matches!(removal.versioning(store), Ok(Versioning::On | Versioning::Suspended)));
-    stores.iter().map(ToString::to_string).collect()
 }
 
 /// A quarantine among what is pruned would be pruned, or taken for state.
