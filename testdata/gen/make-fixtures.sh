@@ -10,7 +10,7 @@
 #                           [$HOME/.cache/statescope-flink]
 #   STATESCOPE_FLINK_HOME   an existing directory of flink-<version>/pyflink/lib to use instead
 #   STATESCOPE_FLINK_ROOT   the recorded root of the snapshots [/data/flink]
-#   STATESCOPE_FIXTURES     where the results go [testdata/fixtures]
+#   STATESCOPE_FIXTURES     where the results go [testdata/fixtures; those with where=roots: testdata/roots]
 set -euo pipefail
 
 # ---- the table -----------------------------------------------------------------------------------
@@ -52,6 +52,16 @@ odd-1.20                      | 1.20.5 | OddJob   | incremental=true steps=p,c
 noclaim-2.3                   | 2.3.0  | StateZoo | profile=mini incremental=true retained=1 steps=p,sc,x,noclaim:2,p,c
 levels-2.3                    | 2.3.0  | StateZoo | profile=mini incremental=true retained=1 phase=3000 steps=p,c,p,c,p,c,p,c,p,c -Dstate.backend.rocksdb.memory.managed=false -Dstate.backend.rocksdb.writebuffer.size=64kb -Dstate.backend.rocksdb.compaction.level.target-file-size-base=8kb -Dstate.backend.rocksdb.compaction.level.max-size-level-base=8kb
 lz4-bloom-1.20                | 1.20.5 | StateZoo | profile=mini incremental=true retained=1 phase=1000 steps=p,c -Dstate.backend.rocksdb.compression.per.level=LZ4_COMPRESSION -Dstate.backend.rocksdb.use-bloom-filter=true
+ha-1.20                       | 1.20.5 | StateZoo | profile=mini incremental=true retained=2 ha=zookeeper parallelism=1 history=yes steps=p,c,p,c,p,c,kill
+ha-2.3                        | 2.3.0  | StateZoo | profile=mini incremental=true retained=2 ha=zookeeper parallelism=1 history=yes steps=p,c,x,claim:1,p,c,p,c,kill -Djob-result-store.delete-on-commit=false
+prune-claim-chain-1.20        | 1.20.5 | StateZoo | profile=mini incremental=true retained=2 phase=100 parallelism=1 history=yes steps=p,c,x,claim:1,p,c,p,c,x,claim:1,p,c
+prune-noclaim-2.3             | 2.3.0  | StateZoo | profile=mini incremental=true retained=1 phase=100 parallelism=1 history=yes steps=p,c,x,noclaim:1,p,c
+prune-claimed-savepoint-2.3   | 2.3.0  | StateZoo | where=roots profile=mini incremental=true retained=1 phase=100 ha=zookeeper parallelism=1 history=yes steps=p,sn,x,claim:1,p,c,p,c,kill
+prune-crashed-1.20            | 1.20.5 | StateZoo | profile=mini incremental=true retained=1 phase=100 parallelism=1 history=yes steps=p,c,p,c,p,stall,kill
+prune-crashed-changelog-1.20  | 1.20.5 | StateZoo | profile=mini incremental=true retained=1 phase=100 parallelism=1 history=yes steps=p,c,p,sleep:5000,kill -Dstate.backend.changelog.enabled=true -Dstate.backend.changelog.storage=filesystem -Dstate.backend.changelog.periodic-materialize.interval=3s -Ddstl.dfs.base-path=file:/data/flink/prune-crashed-changelog-1.20/dstl
+prune-crashed-merging-2.3     | 2.3.0  | StateZoo | profile=mini incremental=true retained=1 phase=100 parallelism=1 history=yes steps=p,c,p,stall,kill -Dexecution.checkpointing.file-merging.enabled=true
+prune-crashed-forst-2.3       | 2.3.0  | AsyncJob | backend=forst incremental=true retained=1 phase=100 parallelism=1 history=yes steps=p,c,p,c,kill
+prune-torn-2.3                | 2.3.0  | StateZoo | profile=mini incremental=true retained=1 phase=100 parallelism=1 history=yes steps=p,c,p,torn
 zstd-partitioned-2.3          | 2.3.0  | StateZoo | profile=mini incremental=true retained=1 phase=1000 steps=p,c -Dstate.backend.rocksdb.compression.per.level=ZSTD_COMPRESSION -Dstate.backend.rocksdb.memory.partitioned-index-filters=true -Dstate.backend.rocksdb.use-bloom-filter=true
 '
 
@@ -77,16 +87,19 @@ done
 needs java javac python3 ldb sst_dump
 mkdir -p "$root/tmp" "$out"
 out=$(cd "$out" && pwd)
+roots=$out
+[ -n "${STATESCOPE_FIXTURES:-}" ] || roots=$(dirname "$out")/roots
 
 # ---- one fixture -------------------------------------------------------------------------------------
 make_one() { # name version job args
   local n=$1 v=$2 job=$3; shift 3
-  local dir=$out/$n
+  local dir=$out/$n lost=()
+  case " $* " in *' where=roots '*) dir=$roots/$n; lost=(--lost) ;; esac
   if [ -z "$oracles_only" ]; then
     rm -rf "$dir"; mkdir -p "$dir"
     run_job "$dir" "$n" "$v" "$job" "$@"
   fi
-  oracles "$dir" "$n" "$v"
+  oracles "$dir" "$n" "$v" "${lost[@]}"
 }
 
 while IFS='|' read -r n v job args; do

@@ -2,6 +2,7 @@
 """Makes rocksdb.json of a fixture with RocksDB's own tools, and checks flink.json and rocksdb.json against truth.json.
 
   oracle.py FIXTURE_DIR RECORDED_ROOT INLINED_FILES_DIR
+  oracle.py --lost …       # the same, where handles name files that are not there: such handles are left out, and there must be some
   oracle.py --count DIR RECORDED_ROOT INLINED_FILES_DIR   # of a large one: RocksDB itself counts the rows; prints them, makes no rocksdb.json
 
 Only ldb and sst_dump read RocksDB files here; the one thing worked out in this script is which rows are live
@@ -36,7 +37,7 @@ class Fixture:
         self.base, self.recorded, self.inlined = base, recorded, inlined
         self.flink = json.load(open(f"{base}/flink.json"))
         self.truth = json.load(open(f"{base}/truth.json"))
-        self.errors = []
+        self.errors, self.lost = [], []
 
     def locate(self, snapshot, f):
         """(local file or None, offset, size, how it is named in rocksdb.json)"""
@@ -141,10 +142,14 @@ def databases(fx):
         for op in s["operators"]:
             for sub in op["subtasks"]:
                 for h in incremental(sub["managed_keyed"]):
+                    places = [(f, *fx.locate(s["snapshot"], f)) for f in h["shared"] + h["private"]]
+                    lost = [name for _, path, _, _, name in places if not os.path.exists(path)]
+                    if lost:
+                        fx.lost += lost
+                        continue
                     with tempfile.TemporaryDirectory() as db:
                         names = {}
-                        for f in h["shared"] + h["private"]:
-                            path, off, size, name = fx.locate(s["snapshot"], f)
+                        for f, path, off, size, name in places:
                             place = f"{db}/{f['local_path']}"
                             if off == 0 and size == os.path.getsize(path):
                                 os.symlink(os.path.abspath(path), place)
@@ -322,9 +327,12 @@ def main():
         live, ssts = count(fx)
         check(fx, live)
         return finish(fx, f"{sum(live.values())} live rows, {len(ssts)} SSTs")
-    base, recorded, inlined = sys.argv[1:4]
+    may_lose = sys.argv[1] == "--lost"
+    base, recorded, inlined = sys.argv[1 + may_lose:4 + may_lose]
     fx = Fixture(base, recorded, inlined)
     handles, ssts, live = rocksdb(fx)
+    if bool(fx.lost) != may_lose:
+        fx.errors.append(f"files that are not where a handle says: {fx.lost}")
     for p in ssts.values():
         for k in [k for k, v in p.items() if v == 0]:
             del p[k]
@@ -342,7 +350,7 @@ def main():
                 if bad in data:
                     fx.errors.append(f"{d}/{n} holds a machine's path: {bad!r}")
     size = sum(os.path.getsize(f"{d}/{n}") for d, _, ns in os.walk(base) for n in ns)
-    finish(fx, f"{size} bytes, {len(fx.truth['snapshots'])} snapshots, {len(handles)} RocksDB handles, {len(ssts)} SSTs, "
+    finish(fx, f"{size} bytes, {len(fx.truth['snapshots'])} snapshots, {len(handles)} RocksDB handles, {len(ssts)} SSTs, {len(fx.lost)} lost, "
            f"{max([f['level'] for h in handles for c in h['column_families'] for f in c['files']], default=0)} deepest level")
 
 

@@ -36,5 +36,7 @@ final class Board {
 
     /** Sources: the plan is cut in phases; a source may emit up to `LIMIT` of its own units. */
     static volatile long LIMIT = 0;
+    /** Whether "op-lists" keeps every checkpoint waiting for ever. */
+    static volatile boolean STALL = false;
     static final Map<String, Long> EMITTED = new ConcurrentHashMap<>();
 }

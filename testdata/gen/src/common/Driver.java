@@ -19,7 +19,9 @@ import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
  * Runs one fixture: a job in an embedded cluster, steps of phases and snapshots, then truth.json.
  * Steps: p = next phase, c = checkpoint, sc / sn = canonical / native savepoint, x = cancel,
  * claim:N / noclaim:N = restore the latest snapshot as a new job with parallelism N, finish = wait until the ending tasks have ended,
- * sleep:MS, quiet:MS = wait until RocksDB has written nothing for so long (its compactions have ended).
+ * sleep:MS, quiet:MS = wait until RocksDB has written nothing for so long (its compactions have ended),
+ * stall = begin a checkpoint that one operator never answers, and wait until the others have written their files.
+ * Last step, if any: kill = end the process as it is, torn = begin a checkpoint and end the process while _metadata is being written.
  */
 public final class Driver {
     public static void main(String[] argv) throws Exception {
@@ -51,12 +53,18 @@ public final class Driver {
     String latest;
     long phase;
 
-    Driver(Map<String, String> a, Map<String, String> set) {
+    final List<Object> history = new ArrayList<>();
+    final List<JobID> ids = new ArrayList<>();
+    final Ha ha;
+    long started;
+
+    Driver(Map<String, String> a, Map<String, String> set) throws Exception {
         this.a = a;
         this.set = set;
         fixture = a.get("fixture");
         root = a.get("root") + "/" + fixture;
         phase = Long.parseLong(a.getOrDefault("phase", "200"));
+        ha = a.containsKey("ha") ? new Ha(root, a.get("root") + "/tmp", fixture) : null;
     }
 
     Configuration conf() {
@@ -82,14 +90,17 @@ public final class Driver {
             {"parallelism.default", a.getOrDefault("parallelism", "2")},
         };
         for (String[] e : kv) c.setString(e[0], e[1]);
+        if (ha != null) ha.configure(c);
         for (Map.Entry<String, String> e : set.entrySet()) c.setString(e.getKey(), e.getValue());
         return c;
     }
 
     void run() throws Exception {
-        cluster = new MiniCluster(new MiniClusterConfiguration.Builder().setConfiguration(conf()).setNumTaskManagers(1).setNumSlotsPerTaskManager(4).build());
+        MiniClusterConfiguration.Builder b = new MiniClusterConfiguration.Builder().setConfiguration(conf()).setNumTaskManagers(1).setNumSlotsPerTaskManager(4);
+        if (ha != null) b.setHaServices(MiniCluster.HaServices.CONFIGURED);
+        cluster = new MiniCluster(b.build());
         cluster.start();
-        long started = System.currentTimeMillis();
+        started = System.currentTimeMillis();
         submit(null, null, Integer.parseInt(a.getOrDefault("parallelism", "2")));
         for (String s : a.get("steps").trim().split("[ ,]+")) {
             System.out.println("step " + s);
@@ -111,17 +122,32 @@ public final class Driver {
             } else if (s.startsWith("sleep:")) {
                 Thread.sleep(Long.parseLong(s.substring(6)));
             } else if (s.startsWith("quiet:")) {
-                quiet(Long.parseLong(s.substring(6)));
+                quiet(Paths.get(a.get("root"), "tmp", "rocksdb"), Long.parseLong(s.substring(6)), now -> true);
+            } else if (s.equals("stall")) {
+                stall();
+            } else if (s.equals("kill") || s.equals("torn")) {
+                // Flink deletes what is subsumed in the background.
+                quiet(Paths.get(root), 1000, now -> true);
+                history("killed");
+                truth();
+                if (s.equals("torn")) tear();
+                else die();
             } else throw new IllegalArgumentException(s);
         }
         if (jobId != null) cancel();
         cluster.close();
+        truth();
+    }
+
+    void truth() throws Exception {
         for (Iterator<Object> i = snapshots.iterator(); i.hasNext(); )
             if (!Files.exists(Paths.get(root, ((Map<?, ?>) i.next()).get("path").toString().substring(5), "_metadata"))) i.remove();
         boolean inc = Boolean.parseBoolean(a.getOrDefault("incremental", "false"));
         Map<String, Object> t = Json.obj("fixture", fixture, "flink_version", a.get("version"), "job_class", a.get("job"),
                 "job_id", jobs == 0 ? null : id(1).toString(), "state_backend", a.getOrDefault("backend", "rocksdb"), "incremental", inc,
                 "settings", new TreeMap<>(set), "started_ms", started, "snapshots", snapshots);
+        if (a.containsKey("history")) t.put("jobs", history);
+        if (ha != null) t.put("ha", ha.dump(Paths.get(a.get("truth")).getParent(), ids));
         Files.write(Paths.get(a.get("truth")), Json.write(t, 7).getBytes(StandardCharsets.UTF_8));
     }
 
@@ -151,6 +177,9 @@ public final class Driver {
             for (String k : new String[] {"execution.savepoint-restore-mode", "execution.state-recovery.claim-mode"}) c.setString(k, claim);
         }
         jobId = id(++jobs);
+        ids.add(jobId);
+        history.add(Json.obj("job_id", jobId.toString(), "restored_from", from == null ? null : "data" + from.substring(root.length()), "mode", claim,
+                "ended", null, "snapshots", new ArrayList<Object>()));
         StreamExecutionEnvironment env = StreamExecutionEnvironment.createLocalEnvironment(parallelism, c);
         env.disableOperatorChaining();
         if (a.containsKey("maxpar")) env.setMaxParallelism(Integer.parseInt(a.get("maxpar")));
@@ -199,20 +228,15 @@ public final class Driver {
         snapshot(path, "checkpoint", Boolean.parseBoolean(a.getOrDefault("incremental", "false")) ? "incremental" : "full", cp, t0);
     }
 
-    void quiet(long ms) throws Exception {
-        Path dir = Paths.get(a.get("root"), "tmp", "rocksdb");
+    void quiet(Path dir, long ms, java.util.function.Predicate<Map<String, Long>> also) throws Exception {
         Object[] seen = {null};
         long[] since = {0};
-        await("RocksDB to be quiet", () -> {
-            Map<String, Long> now = new TreeMap<>();
-            try (Stream<Path> files = Files.walk(dir)) {
-                files.map(Path::toFile).filter(File::isFile).forEach(f -> now.put(f.getPath(), f.length()));
-            } catch (UncheckedIOException e) {
-                return false; // a file went away in between
-            }
+        await("quiet in " + dir, () -> {
+            Map<String, Long> now = sizes(dir);
+            if (now == null) return false;
             if (!now.equals(seen[0])) since[0] = System.currentTimeMillis();
             seen[0] = now;
-            return System.currentTimeMillis() - since[0] >= ms;
+            return also.test(now) && System.currentTimeMillis() - since[0] >= ms;
         });
     }
 
@@ -224,8 +248,64 @@ public final class Driver {
         }
     }
 
+    @SuppressWarnings("unchecked")
+    Map<String, Object> current() { return (Map<String, Object>) history.get(history.size() - 1); }
+
+    void history(String how) { current().put("ended", how); }
+
+    /** Begins a checkpoint whose end is not waited for. */
+    void begin() {
+        Thread t = new Thread(() -> {
+            try {
+                Compat.checkpoint(cluster, jobId);
+            } catch (Exception e) {
+                e.printStackTrace();
+            }
+        });
+        t.setDaemon(true);
+        t.start();
+    }
+
+    static Map<String, Long> sizes(Path dir) {
+        Map<String, Long> now = new TreeMap<>();
+        try (Stream<Path> files = Files.walk(dir)) {
+            files.map(Path::toFile).filter(File::isFile).forEach(f -> now.put(f.getPath(), f.length()));
+            return now;
+        } catch (UncheckedIOException | java.io.IOException e) {
+            return null; // a file went away in between
+        }
+    }
+
+    void stall() throws Exception {
+        Path dir = Paths.get(root);
+        Map<String, Long> before = sizes(dir);
+        Board.STALL = true;
+        begin();
+        quiet(dir, 1500, now -> !now.equals(before));
+    }
+
+    /** SIGKILL, for Java's own ways to end wait for native threads. */
+    static void die() throws Exception {
+        new ProcessBuilder("kill", "-KILL", "" + ProcessHandle.current().pid()).start().waitFor();
+    }
+
+    void tear() throws Exception {
+        begin();
+        File dir = new File(root, jobId.toString());
+        for (;;) {
+            File[] chks = dir.listFiles((d, n) -> n.startsWith("chk-"));
+            for (File chk : chks == null ? new File[0] : chks) {
+                String[] names = chk.list();
+                if (names == null) continue;
+                for (String n : names) if (n.startsWith("._metadata.inprogress.")) die();
+            }
+        }
+    }
+
+    @SuppressWarnings("unchecked")
     void snapshot(String path, String kind, String format, long cp, long t0) throws Exception {
         latest = path;
+        ((List<Object>) current().get("snapshots")).add("data" + path.substring(root.length()));
         snapshots.add(Json.obj("path", "data" + path.substring(root.length()), "kind", kind, "format", format, "checkpoint_id", cp, "job_id", jobId.toString(),
                 "triggered_ms", t0, "completed_ms", System.currentTimeMillis(), "events", Board.LIMIT, "operators", truth.operators(graph, job)));
     }
@@ -234,6 +314,7 @@ public final class Driver {
         cluster.cancelJob(jobId).get();
         await2(() -> cluster.getJobStatus(jobId).get().isGloballyTerminalState());
         Thread.sleep(200);
+        history("cancelled");
         jobId = null;
     }
 

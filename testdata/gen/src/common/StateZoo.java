@@ -200,7 +200,7 @@ final class StateZoo implements Job {
                 op.opElements.put("union-owner", 1);
             }
         }
-        public void snapshotState(FunctionSnapshotContext c) {}
+        public void snapshotState(FunctionSnapshotContext c) throws Exception { while (Board.STALL) Thread.sleep(100); }
         public Long map(Zoo.Evt e) throws Exception {
             Board.Op op = Board.op(name);
             synchronized (op) {
