@@ -2,6 +2,7 @@
 # Makes the fixtures in ../fixtures with real Flink: all of them, or those named as arguments.
 #
 #   testdata/gen/make-fixtures.sh [--list] [--oracles-only] [fixture…]
+#   testdata/gen/make-fixtures.sh --show fixture         # its line of the table: release, job, arguments
 #
 # Needs: bash, Java 17 (javac too), python3 with venv, ldb and sst_dump (RocksDB's tools), and a writable /data/flink:
 # that is the place the snapshots remember, and they are moved away from it afterwards.
@@ -75,6 +76,11 @@ trim() { local s=$1; s=${s#"${s%%[![:space:]]*}"}; printf %s "${s%"${s##*[![:spa
 names() { while IFS='|' read -r n _; do n=$(trim "$n"); [ -z "$n" ] || echo "$n"; done <<<"$FIXTURES"; }
 
 wanted=()
+if [ "${1:-}" = --show ]; then
+  while IFS='|' read -r n rest; do [ "$(trim "$n")" != "${2:-}" ] || { trim "${rest//|/ }"; echo; exit; }; done <<<"$FIXTURES"
+  echo "no such fixture: ${2:-}" >&2
+  exit 2
+fi
 for a in "$@"; do
   case $a in
     --list) names; exit ;;

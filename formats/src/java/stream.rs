@@ -205,6 +205,11 @@ impl JavaStream {
         &self.classes
     }
 
+    /// All objects, in the order in which they begin: strings and class descriptors, too.
+    pub fn objects(&self) -> impl Iterator<Item = ObjectRef<'_>> {
+        (0..self.objects.len()).map(|id| ObjectRef { stream: self, id: Some(id) })
+    }
+
     fn value(&self, slot: Slot) -> Value<'_> {
         match slot {
             Slot::Null => Value::Null,

@@ -9,7 +9,10 @@
 //!   Object  checkpointType
 //!     CheckpointType { String name, enum sharingFilesStrategy }
 //!     SavepointType  { String name, enum postCheckpointAction, enum formatType }
+//!     up to 1.14: enum CheckpointType CHECKPOINT, SAVEPOINT, SAVEPOINT_SUSPEND, SAVEPOINT_TERMINATE
 //! ```
+//!
+//! High availability keeps the same object.
 
 use crate::cursor::Cursor;
 use crate::error::{Error, Result};
@@ -59,9 +62,13 @@ impl CheckpointProperties {
         let mut cursor = Cursor::at(bytes, base);
         let stream = JavaStream::parse(&mut cursor)?;
         cursor.finish()?;
-        let root = stream.root();
+        Self::of(stream.root(), base)
+    }
+
+    /// The properties that an object is; `base` is the offset that an error gets.
+    pub(crate) fn of(root: ObjectRef<'_>, base: u64) -> Result<Self> {
         if root.class_name() != CLASS {
-            let rule = "_metadata ends with CheckpointProperties";
+            let rule = "CheckpointProperties stand here";
             return Err(Error::invalid(rule, format!("an object of class {:?}", root.class_name()), base));
         }
         let flag = |name| root.field(name).and_then(Value::boolean);
@@ -75,7 +82,9 @@ impl CheckpointProperties {
         let kind = root.field("checkpointType").and_then(Value::object);
         Ok(Self {
             kind: kind.map_or(PropertiesKind::Other(String::new()), snapshot_kind),
-            name: kind.and_then(|k| text(k, "name")).unwrap_or_default(),
+            name: kind
+                .and_then(|k| text(k, "name").or_else(|| k.enum_constant().map(str::to_owned)))
+                .unwrap_or_default(),
             sharing: kind.and_then(|k| text(k, "sharingFilesStrategy")),
             unclaimed: flag("unclaimed"),
             forced: flag("forced"),
@@ -85,6 +94,15 @@ impl CheckpointProperties {
 }
 
 fn snapshot_kind(object: ObjectRef<'_>) -> PropertiesKind {
+    if let Some(constant) = object.enum_constant() {
+        return match constant.strip_prefix("SAVEPOINT") {
+            Some(rest) => PropertiesKind::Savepoint {
+                format: None,
+                post_action: rest.strip_prefix('_').map(str::to_owned),
+            },
+            None => PropertiesKind::Checkpoint,
+        };
+    }
     let class = object.class_name();
     match class.rsplit(['.', '$']).next() {
         Some("CheckpointType") => PropertiesKind::Checkpoint,

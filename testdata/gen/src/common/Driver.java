@@ -21,6 +21,7 @@ import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
  * claim:N / noclaim:N = restore the latest snapshot as a new job with parallelism N, finish = wait until the ending tasks have ended,
  * sleep:MS, quiet:MS = wait until RocksDB has written nothing for so long (its compactions have ended),
  * stall = begin a checkpoint that one operator never answers, and wait until the others have written their files.
+ * With restore=DIR the first job goes on from that snapshot, which the sources took after limit=N events.
  * Last step, if any: kill = end the process as it is, torn = begin a checkpoint and end the process while _metadata is being written.
  */
 public final class Driver {
@@ -101,7 +102,8 @@ public final class Driver {
         cluster = new MiniCluster(b.build());
         cluster.start();
         started = System.currentTimeMillis();
-        submit(null, null, Integer.parseInt(a.getOrDefault("parallelism", "2")));
+        Board.LIMIT = Long.parseLong(a.getOrDefault("limit", "0"));
+        submit(a.get("restore"), a.containsKey("restore") ? "NO_CLAIM" : null, Integer.parseInt(a.getOrDefault("parallelism", "2")));
         for (String s : a.get("steps").trim().split("[ ,]+")) {
             System.out.println("step " + s);
             if (s.equals("p")) {
@@ -178,7 +180,7 @@ public final class Driver {
         }
         jobId = id(++jobs);
         ids.add(jobId);
-        history.add(Json.obj("job_id", jobId.toString(), "restored_from", from == null ? null : "data" + from.substring(root.length()), "mode", claim,
+        history.add(Json.obj("job_id", jobId.toString(), "restored_from", from == null || !from.startsWith(root) ? from : "data" + from.substring(root.length()), "mode", claim,
                 "ended", null, "snapshots", new ArrayList<Object>()));
         StreamExecutionEnvironment env = StreamExecutionEnvironment.createLocalEnvironment(parallelism, c);
         env.disableOperatorChaining();

@@ -63,17 +63,44 @@ final class Ha {
                     RetrievableStreamStateHandle<CompletedCheckpoint> handle = InstantiationUtil.deserializeObject(bytes, getClass().getClassLoader());
                     FileStateHandle file = (FileStateHandle) field(handle, "wrappedStreamStateHandle");
                     CompletedCheckpoint cp = handle.retrieveState();
-                    FileStateHandle meta = (FileStateHandle) cp.getMetadataHandle();
+                    StreamStateHandle meta = cp.getMetadataHandle();
+                    String at = meta instanceof FileStateHandle ? place((FileStateHandle) meta).replace("/_metadata", "") : null;
                     pointers.add(Json.obj("node", dir.relativize(to).toString(), "file", place(file), "file_size", file.getStateSize(), "job_id", cp.getJobId().toString(),
                             "checkpoint_id", cp.getCheckpointID(), "timestamp_ms", cp.getTimestamp(), "external_pointer", cp.getExternalPointer(),
-                            "snapshot", place(meta).replace("/_metadata", ""), "metadata_size", meta.getStateSize(),
-                            "type", String.valueOf(Dump.call(Dump.call(cp.getProperties(), "getCheckpointType"), "getName"))));
+                            "snapshot", at, "metadata_size", meta.getStateSize(),
+                            "type", String.valueOf(Dump.call(Dump.call(cp.getProperties(), "getCheckpointType"), "getName")), "paths", paths(cp)));
                 }
             }
         } finally {
             zk.close();
         }
         return Json.obj("type", "zookeeper", "storage", "data/ha", "cluster_id", fixture, "pointers", pointers);
+    }
+
+    /** Every Path that hangs on an object, but for the one that stands for an empty segment. */
+    static Set<String> paths(Object root) throws Exception {
+        Set<String> found = new TreeSet<>();
+        Set<Object> seen = Collections.newSetFromMap(new IdentityHashMap<>());
+        Deque<Object> open = new ArrayDeque<>();
+        open.add(root);
+        while (!open.isEmpty()) {
+            Object o = open.pop();
+            if (!seen.add(o)) continue;
+            List<Object> next = new ArrayList<>();
+            if (o instanceof org.apache.flink.core.fs.Path) found.add(o.toString());
+            else if (o instanceof Map) ((Map<?, ?>) o).forEach((k, v) -> next.addAll(Arrays.asList(k, v)));
+            else if (o instanceof Iterable) ((Iterable<?>) o).forEach(next::add);
+            else if (o instanceof Object[]) next.addAll(Arrays.asList((Object[]) o));
+            else if (!o.getClass().getSimpleName().startsWith("EmptySegment"))
+                for (Class<?> c = o.getClass(); c.getName().startsWith("org.apache.flink."); c = c.getSuperclass())
+                    for (java.lang.reflect.Field f : c.getDeclaredFields())
+                        if (!f.getType().isPrimitive() && (f.getModifiers() & (java.lang.reflect.Modifier.STATIC | java.lang.reflect.Modifier.TRANSIENT)) == 0) {
+                            f.setAccessible(true);
+                            next.add(f.get(o));
+                        }
+            for (Object n : next) if (n != null) open.push(n);
+        }
+        return found;
     }
 
     String place(FileStateHandle h) {

@@ -1,0 +1,82 @@
+//! The classes of which objects in the HA storage may be made.
+
+/// Whether a class, or the class of an array's elements, is one whose meaning for files is known: Java's own, which have no
+/// handles of Flink's but in their elements, and [`KNOWN`].
+pub(super) fn is_known(name: &str) -> bool {
+    let element = name.trim_start_matches('[');
+    let class = match element.len() < name.len() {
+        // An array of objects or of primitives.
+        true => element.strip_prefix('L').and_then(|name| name.strip_suffix(';')).unwrap_or("java."),
+        false => name,
+    };
+    class.starts_with("java.") || KNOWN.contains(&class)
+}
+
+/// All that `CompletedCheckpoint`s and pointers to them hold in releases 1.13 to 2.3. Sorted.
+const KNOWN: &[&str] = &[
+    "org.apache.flink.api.common.JobID",
+    "org.apache.flink.api.java.tuple.Tuple",
+    "org.apache.flink.api.java.tuple.Tuple2",
+    "org.apache.flink.core.execution.SavepointFormatType",
+    "org.apache.flink.core.fs.Path",
+    "org.apache.flink.kubernetes.highavailability.KubernetesStateHandleStore$StateHandleWithDeleteMarker",
+    "org.apache.flink.runtime.checkpoint.CheckpointProperties",
+    "org.apache.flink.runtime.checkpoint.CheckpointType",
+    "org.apache.flink.runtime.checkpoint.CheckpointType$PostCheckpointAction",
+    "org.apache.flink.runtime.checkpoint.CompletedCheckpoint",
+    "org.apache.flink.runtime.checkpoint.FinishedOperatorSubtaskState",
+    "org.apache.flink.runtime.checkpoint.FullyFinishedOperatorState",
+    "org.apache.flink.runtime.checkpoint.InflightDataRescalingDescriptor",
+    "org.apache.flink.runtime.checkpoint.InflightDataRescalingDescriptor$InflightDataGateOrPartitionRescalingDescriptor",
+    "org.apache.flink.runtime.checkpoint.InflightDataRescalingDescriptor$InflightDataGateOrPartitionRescalingDescriptor$MappingType",
+    "org.apache.flink.runtime.checkpoint.InflightDataRescalingDescriptor$NoRescalingDescriptor",
+    "org.apache.flink.runtime.checkpoint.MasterState",
+    "org.apache.flink.runtime.checkpoint.OperatorState",
+    "org.apache.flink.runtime.checkpoint.OperatorSubtaskState",
+    "org.apache.flink.runtime.checkpoint.RescaleMappings",
+    "org.apache.flink.runtime.checkpoint.RescaleMappings$IdentityRescaleMappings",
+    "org.apache.flink.runtime.checkpoint.SavepointType",
+    "org.apache.flink.runtime.checkpoint.SavepointType$PostCheckpointAction",
+    "org.apache.flink.runtime.checkpoint.SnapshotType$SharingFilesStrategy",
+    "org.apache.flink.runtime.checkpoint.StateObjectCollection",
+    "org.apache.flink.runtime.checkpoint.channel.InputChannelInfo",
+    "org.apache.flink.runtime.checkpoint.channel.ResultSubpartitionInfo",
+    "org.apache.flink.runtime.checkpoint.filemerging.LogicalFile$LogicalFileId",
+    "org.apache.flink.runtime.jobgraph.OperatorID",
+    "org.apache.flink.runtime.state.AbstractChannelStateHandle",
+    "org.apache.flink.runtime.state.AbstractIncrementalStateHandle",
+    "org.apache.flink.runtime.state.AbstractMergedChannelStateHandle",
+    "org.apache.flink.runtime.state.CheckpointedStateScope",
+    "org.apache.flink.runtime.state.IncrementalKeyedStateHandle$HandleAndLocalPath",
+    "org.apache.flink.runtime.state.IncrementalRemoteKeyedStateHandle",
+    "org.apache.flink.runtime.state.InputChannelStateHandle",
+    "org.apache.flink.runtime.state.KeyGroupRange",
+    "org.apache.flink.runtime.state.KeyGroupRangeOffsets",
+    "org.apache.flink.runtime.state.KeyGroupsSavepointStateHandle",
+    "org.apache.flink.runtime.state.KeyGroupsStateHandle",
+    "org.apache.flink.runtime.state.MergedInputChannelStateHandle",
+    "org.apache.flink.runtime.state.MergedResultSubpartitionStateHandle",
+    "org.apache.flink.runtime.state.OperatorStateHandle$Mode",
+    "org.apache.flink.runtime.state.OperatorStateHandle$StateMetaInfo",
+    "org.apache.flink.runtime.state.OperatorStreamStateHandle",
+    "org.apache.flink.runtime.state.ResultSubpartitionStateHandle",
+    "org.apache.flink.runtime.state.RetrievableStreamStateHandle",
+    "org.apache.flink.runtime.state.StateHandleID",
+    "org.apache.flink.runtime.state.changelog.ChangelogStateBackendHandle$ChangelogStateBackendHandleImpl",
+    "org.apache.flink.runtime.state.changelog.ChangelogStateHandleStreamImpl",
+    "org.apache.flink.runtime.state.changelog.SequenceNumber$GenericSequenceNumber",
+    "org.apache.flink.runtime.state.changelog.StateChange",
+    "org.apache.flink.runtime.state.changelog.inmemory.InMemoryChangelogStateHandle",
+    "org.apache.flink.runtime.state.filemerging.DirectoryStreamStateHandle",
+    "org.apache.flink.runtime.state.filemerging.EmptyFileMergingOperatorStreamStateHandle",
+    "org.apache.flink.runtime.state.filemerging.EmptySegmentFileStateHandle",
+    "org.apache.flink.runtime.state.filemerging.FileMergingOperatorStreamStateHandle",
+    "org.apache.flink.runtime.state.filemerging.SegmentFileStateHandle",
+    "org.apache.flink.runtime.state.filesystem.FileStateHandle",
+    "org.apache.flink.runtime.state.filesystem.FsCompletedCheckpointStorageLocation",
+    "org.apache.flink.runtime.state.filesystem.RelativeFileStateHandle",
+    "org.apache.flink.runtime.state.memory.ByteStreamStateHandle",
+    "org.apache.flink.runtime.state.memory.NonPersistentMetadataCheckpointStorageLocation$NonPersistentCompletedCheckpointStorageLocation",
+    "org.apache.flink.util.AbstractID",
+    "org.apache.flink.util.StringBasedID",
+];
