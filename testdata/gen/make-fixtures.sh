@@ -57,6 +57,7 @@ ha-1.20                       | 1.20.5 | StateZoo | profile=mini incremental=tru
 ha-2.3                        | 2.3.0  | StateZoo | profile=mini incremental=true retained=2 ha=zookeeper parallelism=1 history=yes steps=p,c,x,claim:1,p,c,p,c,kill -Djob-result-store.delete-on-commit=false
 prune-claim-chain-1.20        | 1.20.5 | StateZoo | profile=mini incremental=true retained=2 phase=100 parallelism=1 history=yes steps=p,c,x,claim:1,p,c,p,c,x,claim:1,p,c
 prune-noclaim-2.3             | 2.3.0  | StateZoo | profile=mini incremental=true retained=1 phase=100 parallelism=1 history=yes steps=p,c,x,noclaim:1,p,c
+prune-claimed-savepoint-1.20  | 1.20.5 | StateZoo | where=roots profile=mini incremental=true retained=1 phase=100 ha=zookeeper parallelism=1 history=yes steps=p,sn,x,claim:1,p,c,p,c,kill
 prune-claimed-savepoint-2.3   | 2.3.0  | StateZoo | where=roots profile=mini incremental=true retained=1 phase=100 ha=zookeeper parallelism=1 history=yes steps=p,sn,x,claim:1,p,c,p,c,kill
 prune-crashed-1.20            | 1.20.5 | StateZoo | profile=mini incremental=true retained=1 phase=100 parallelism=1 history=yes steps=p,c,p,c,p,stall,kill
 prune-crashed-changelog-1.20  | 1.20.5 | StateZoo | profile=mini incremental=true retained=1 phase=100 parallelism=1 history=yes steps=p,c,p,sleep:5000,kill -Dstate.backend.changelog.enabled=true -Dstate.backend.changelog.storage=filesystem -Dstate.backend.changelog.periodic-materialize.interval=3s -Ddstl.dfs.base-path=file:/data/flink/prune-crashed-changelog-1.20/dstl

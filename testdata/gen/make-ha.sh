@@ -5,7 +5,7 @@
 #   testdata/gen/make-ha.sh [name…]
 #
 # Leaves of each the node of ZooKeeper (NAME.pointer), the file in the HA storage (NAME.checkpoint), and what Flink reads in both (NAME.json).
-# Needs what make-fixtures.sh needs, but for RocksDB's tools.
+# Needs what make-fixtures.sh needs, but for RocksDB's tools. The ZooKeeper of 1.13 and 1.14 does not run on Java 17: golden/HaOldGold.java.
 set -euo pipefail
 
 common='profile=mini incremental=true retained=1 phase=100 parallelism=1 ha=zookeeper'
@@ -13,9 +13,9 @@ changelog='-Dstate.backend.changelog.enabled=true -Dstate.backend.changelog.stor
 unaligned='-Dexecution.checkpointing.unaligned=true -Dexecution.checkpointing.unaligned.enabled=true -Dtaskmanager.memory.segment-size=4kb -Dtaskmanager.network.memory.floating-buffers-per-gate=1'
 # name | flink | job | arguments of Driver
 TABLE="
-plain-1.13      | 1.13.6 | StateZoo | $common interval=1500ms steps=p,c,kill
 plain-1.15      | 1.15.4 | StateZoo | $common interval=1500ms steps=p,c,kill
-plain-1.17      | 1.17.2 | StateZoo | $common steps=p,c,kill
+plain-1.17      | 1.17.2 | StateZoo | $common interval=1500ms steps=p,c,kill
+plain-1.19      | 1.19.3 | StateZoo | $common interval=1500ms steps=p,c,kill
 plain-2.0       | 2.0.2  | StateZoo | $common steps=p,c,kill
 heap-1.20       | 1.20.5 | StateZoo | $common backend=hashmap incremental=false steps=p,c,kill
 inline-1.20     | 1.20.5 | StateZoo | $common inline=20kb steps=p,c,kill
