@@ -214,7 +214,16 @@ public final class Driver {
 
     void checkpoint() throws Exception {
         long t0 = System.currentTimeMillis();
-        long cp = Compat.checkpoint(cluster, jobId);
+        long cp;
+        try {
+            cp = Compat.checkpoint(cluster, jobId);
+        } catch (java.util.concurrent.ExecutionException e) {
+            // Why the job failed says more than that its checkpoint did.
+            Thread.sleep(1000);
+            if (cluster.getJobStatus(jobId).get().isGloballyTerminalState())
+                cluster.requestJobResult(jobId).get().toJobExecutionResult(getClass().getClassLoader());
+            throw e;
+        }
         if (cp < 0) {
             long[] found = {-1};
             await("a checkpoint", () -> {
