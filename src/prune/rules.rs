@@ -49,7 +49,7 @@ impl Rule {
     pub fn of_finding(code: &str) -> Self {
         match code {
             "reference_leaves_roots" | "recorded_elsewhere" => Self::R1,
-            "pointer_not_decoded" | "pointer_unresolved" => Self::R7,
+            "pointer_not_decoded" | "pointer_leaves_roots" => Self::R7,
             "reference_mismatch" | "object_unaddressable" => Self::R12,
             "clocks_disagree" => Self::R16,
             "entropy_injected" => Self::R11,

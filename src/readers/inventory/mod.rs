@@ -4,6 +4,7 @@
 //! was there before any snapshot was read; what a job writes meanwhile is not in the listing, and no conclusion is drawn about it.
 
 mod listing;
+mod pointers;
 mod references;
 
 use std::collections::HashMap;
@@ -79,6 +80,7 @@ pub fn inventory(
         };
         inventory.snapshots.push(ListedSnapshot { directory, metadata, checkpoint, contents });
     }
+    pointers::read(storage, &mut inventory, options.in_flight);
     references::mismatches(&mut inventory);
     inventory
 }
