@@ -370,7 +370,7 @@ impl Shared {
             Some(Fault::Slow) => {
                 for piece in bytes.chunks(bytes.len().div_ceil(4)) {
                     stream.write_all(piece)?;
-                    thread::sleep(Duration::from_millis(2));
+                    thread::sleep(Duration::from_micros(500));
                 }
             }
             _ => stream.write_all(&bytes)?,
@@ -407,8 +407,7 @@ impl Shared {
         };
         match (method.as_str(), headers.get("x-amz-copy-source")) {
             ("POST", _) if query.contains_key("delete") => {
-                let answer =
-                    deleted(request, |key| format!("<Deleted><Key>{}</Key></Deleted>", escaped(key)));
+                let answer = deleted(request, |key| format!("<Deleted><Key>{key}</Key></Deleted>"));
                 elements(&String::from_utf8_lossy(body), "Key")
                     .iter()
                     .for_each(|key| drop(objects.remove(key)));
@@ -429,8 +428,8 @@ impl Shared {
                 answer
             }
             ("POST", _) if query.contains_key("uploadId") => {
-                let parts: Vec<u8> = uploads.remove(key).unwrap().into_values().flatten().collect();
-                let tag = put(Object::Bytes(parts.into()));
+                let parts: Vec<_> = uploads.remove(key).unwrap().into_values().collect();
+                let tag = put(Object::Bytes(parts.concat().into()));
                 Answer::ok(format!(
                     "<CompleteMultipartUploadResult><ETag>{tag}</ETag></CompleteMultipartUploadResult>"
                 ))
@@ -576,10 +575,10 @@ fn decoded(text: &str) -> String {
     String::from_utf8(bytes).expect("a text")
 }
 
-/// What is said of each object that is to be removed.
+/// What is said of each object that is to be removed, whose key is given as XML writes it.
 fn deleted(request: &Request, of: impl Fn(&str) -> String) -> String {
     let keys = elements(&String::from_utf8_lossy(&request.body), "Key");
-    format!("<DeleteResult>{}</DeleteResult>", keys.iter().map(|key| of(key)).collect::<String>())
+    format!("<DeleteResult>{}</DeleteResult>", keys.iter().map(|key| of(&escaped(key))).collect::<String>())
 }
 
 /// The texts of all elements of a name.
