@@ -15,7 +15,7 @@ fn storage(server: &ObjectServer) -> (ObjectStorage, Arc<Meter>) {
     let access = Access {
         endpoint: Some(server.endpoint().to_owned()),
         anonymous: true,
-        backoff: Duration::from_millis(1),
+        backoff: Duration::from_micros(100),
         timeout: Duration::from_secs(5),
         retries: 8,
         ..Access::default()

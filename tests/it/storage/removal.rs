@@ -450,7 +450,7 @@ fn access(server: &ObjectServer) -> Access {
     Access {
         endpoint: Some(server.endpoint().to_owned()),
         anonymous: true,
-        backoff: Duration::from_millis(1),
+        backoff: Duration::from_micros(100),
         timeout: Duration::from_secs(5),
         retries: 4,
         ..Access::default()
