@@ -1,4 +1,4 @@
-//! A server on loopback that speaks as much of S3 as reading, removing, copying and writing take, in this process: objects
+//! A server on loopback that speaks as much of S3, and of what Google Cloud Storage has in its place, as reading, removing, copying and writing take, in this process: objects
 //! of memory or files, with latency, small pages, and answers that go wrong. Signatures are not looked at.
 #![allow(
     clippy::expect_used,
@@ -27,6 +27,10 @@ pub const BUCKET: &str = "bucket";
 
 /// What time it always is, and the same in milliseconds since 1970.
 pub const SERVER_TIME: (&str, i64) = ("Wed, 21 Oct 2015 07:28:30 GMT", 1_445_412_510_000);
+
+/// The headers that a change depends on.
+const CHANGE_HEADERS: [&str; 4] =
+    ["if-none-match", "x-amz-copy-source", "x-goog-copy-source", "x-goog-if-generation-match"];
 
 /// What goes wrong with an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -248,7 +252,7 @@ struct Request {
     key: String,
     query: BTreeMap<String, String>,
     range: Option<String>,
-    /// Those that a change depends on.
+    /// [`CHANGE_HEADERS`], as far as they are there.
     headers: BTreeMap<String, String>,
     body: Vec<u8>,
 }
@@ -396,7 +400,9 @@ impl Shared {
         let mut objects = self.objects.lock().unwrap();
         let mut uploads = self.uploads.lock().unwrap();
         let exists = objects.contains_key(key);
-        if headers.contains_key("if-none-match") && exists && !self.disregards_conditions {
+        let is_conditional =
+            headers.contains_key("if-none-match") || headers.contains_key("x-goog-if-generation-match");
+        if is_conditional && exists && !self.disregards_conditions {
             return Answer::error("412 Precondition Failed", "PreconditionFailed");
         }
         let mut put = |object: Object| {
@@ -405,7 +411,8 @@ impl Shared {
             objects.insert(key.to_owned(), (object, version));
             tag
         };
-        match (method.as_str(), headers.get("x-amz-copy-source")) {
+        let copied = headers.get("x-amz-copy-source").or_else(|| headers.get("x-goog-copy-source"));
+        match (method.as_str(), copied) {
             ("POST", _) if query.contains_key("delete") => {
                 let answer = deleted(request, |key| format!("<Deleted><Key>{key}</Key></Deleted>"));
                 elements(&String::from_utf8_lossy(body), "Key")
@@ -556,7 +563,7 @@ fn read_request(reader: &mut BufReader<&TcpStream>) -> io::Result<Option<Request
     let length = headers.get("content-length").map_or(0, |length| length.parse().expect("a length"));
     let mut body = vec![0; length];
     reader.read_exact(&mut body)?;
-    headers.retain(|name, _| ["if-none-match", "x-amz-copy-source"].contains(&name.as_str()));
+    headers.retain(|name, _| CHANGE_HEADERS.contains(&name.as_str()));
     Ok(Some(Request { method: method.to_owned(), key, query, range, headers, body }))
 }
 
