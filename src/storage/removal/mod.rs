@@ -9,8 +9,9 @@
 //! * **Nothing is overwritten**, but by [`Removal::put`], which is there for that.
 //! * **Only what is named goes.** No prefix and no pattern is ever expanded, and no directory removed with what is in it.
 //! * **No version is removed.** In a bucket that keeps versions, a removal leaves a marker, and the object can be had back.
-//! * **A failure does not say that nothing happened**, if it is one that may pass ([`StorageErrorKind::is_transient`]):
-//!   the answer may have been lost on its way. Whoever must know looks again.
+//! * **A failure does not say that nothing happened**, if it is one that may pass ([`StorageErrorKind::is_transient`]), or
+//!   an [`Other`](StorageErrorKind::Other): the answer may have been lost on its way, or be one that nobody understands.
+//!   Whoever must know looks again.
 //! * **Nobody is waited for.** How many requests are made in what time is up to the caller.
 //! * Requests are counted by a [`Meter`](super::Meter), retries as they are when reading.
 //!

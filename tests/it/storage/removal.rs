@@ -589,6 +589,8 @@ fn what_always_goes_wrong_is_said_of_each_object() {
         (Fault::Each("SlowDown"), Kind::Throttled, false),
         (Fault::Each("ServiceUnavailable"), Kind::Unavailable, false),
         (Fault::Each("Odd"), Kind::Other, false),
+        // What cannot be understood is done all the same.
+        (Fault::ShortBody, Kind::Other, true),
         (Fault::Other, Kind::Other, false),
     ] {
         for count in [1, 3] {
@@ -599,6 +601,9 @@ fn what_always_goes_wrong_is_said_of_each_object() {
                 let error = outcome.unwrap_err();
                 assert_eq!((error.kind(), error.location()), (&expected, location), "{fault:?}: {error}");
                 assert_eq!(error.op(), Op::Delete);
+                if fault == Fault::Other {
+                    assert!(error.to_string().contains("what it was not asked for"), "{error}");
+                }
             }
             assert_eq!(server.objects().is_empty(), is_gone, "{fault:?}");
             assert!(server.requests() <= 30, "{fault:?}: {} {:?}", server.requests(), meter.counts());
