@@ -1,6 +1,6 @@
 //! What changes stores: objects are removed, copied and written here, and nowhere else.
 //!
-//! It stands apart from [`Storage`](super::Storage): no store that is read from leads here, and only what executes a
+//! It stands apart from [`Storage`]: no store that is read from leads here, and only what executes a
 //! plan may name this module. [`Removers`] leads to the stores by their schemes, as [`Stores`](super::Stores) does for
 //! reading; [`LocalRemoval`] and [`MemoryRemoval`] are two of them, and object stores have theirs.
 //!
