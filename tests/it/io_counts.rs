@@ -199,7 +199,9 @@ fn a_moved_snapshot_costs_one_failed_request_for_each_recorded_directory() {
             let directory = fixture.recorded(&path);
             let recorded =
                 recorded_directories(&small_files(&directory, &theirs), &tables(&directory, &theirs));
-            assert!(failed.len() <= recorded, "{label}: {recorded} recorded directories: {failed:#?}");
+            // What is found of the job itself says nothing right of other jobs.
+            let most = recorded + seen.overview.files.other_jobs.len();
+            assert!(failed.len() <= most, "{label}: {recorded} recorded directories: {failed:#?}");
             assert_eq!(log.len() - failed.len(), at_home.len(), "{label}: requests that were answered");
             let distinct: BTreeSet<_> = asked(&log).into_iter().collect();
             assert_eq!(distinct.len(), log.len(), "{label}: something is asked twice");
@@ -280,11 +282,15 @@ fn a_root_costs_a_listing_of_each_directory_and_one_read_of_each_metadata() {
         assert_eq!(full.len(), expected.len(), "{label}");
         assert!(full.iter().all(|r| expected.contains(&r.location)), "{label}");
         // Whether a checkpoint is complete takes one look at its `_metadata`; a savepoint's is listed.
-        let checkpoints = contents.jobs.iter().map(|j| j.checkpoints.len()).sum::<usize>();
-        assert_eq!(of(Op::Head), checkpoints, "{label}");
-        // The path might have been a snapshot.
+        let checkpoints = || contents.jobs.iter().flat_map(|j| j.checkpoints.values());
+        let complete = checkpoints().filter(|c| c.complete.is_some()).count();
+        assert_eq!(of(Op::Head), complete, "{label}");
+        // The path might have been a snapshot, and what a crash left behind a checkpoint.
+        let mut not_there = vec![root.join("_metadata").unwrap()];
+        let left = checkpoints().filter(|c| c.complete.is_none());
+        not_there.extend(left.map(|c| c.location.join("_metadata").unwrap()));
         let failed: Vec<_> = log.iter().filter(|r| r.failed).map(|r| r.location.clone()).collect();
-        assert_eq!(failed, [root.join("_metadata").unwrap()], "{label}");
+        assert_eq!(failed, not_there, "{label}");
         let listed: Vec<_> = log.iter().filter(|r| r.op == Op::List).map(|r| r.location.clone()).collect();
         let distinct: BTreeSet<_> = listed.iter().collect();
         assert_eq!(listed.len(), distinct.len(), "{label}: listed twice: {listed:#?}");

@@ -15,6 +15,7 @@ mod depths;
 mod determinism;
 mod figures;
 mod flink;
+mod histories;
 mod house;
 mod io_counts;
 mod json_docs;

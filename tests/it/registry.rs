@@ -2,16 +2,16 @@
 
 use std::fs;
 
-use super::support::{fixtures, list, testdata, text};
+use super::support::{fixtures, list, roots, testdata, text};
 
-#[test]
-fn every_fixture_is_in_the_catalogue_and_every_name_there_is_a_fixture() {
+/// The names in the first column of a section of the catalogue.
+fn named_in(section: &str) -> Vec<String> {
     let readme = fs::read_to_string(testdata().join("README.md")).unwrap();
-    let catalogue = readme.split("## Catalogue").nth(1).unwrap().split("\n## ").next().unwrap();
+    let section = readme.split(section).nth(1).unwrap().split("\n## ").next().unwrap();
     // A row begins with one name or several: | `inc-1.20`, `inc-2.3` | …; `-2.3` is short for the same name
     // with another release.
     let mut named = Vec::new();
-    for row in catalogue.lines().filter_map(|line| line.strip_prefix("| `")) {
+    for row in section.lines().filter_map(|line| line.strip_prefix("| `")) {
         let mut first = "";
         for name in row.split(" |").next().unwrap().split(", ").map(|n| n.trim_matches('`')) {
             if let Some(release) = name.strip_prefix('-') {
@@ -24,14 +24,22 @@ fn every_fixture_is_in_the_catalogue_and_every_name_there_is_a_fixture() {
         }
     }
     named.sort();
-    let present: Vec<_> = fixtures().iter().map(|f| f.name.clone()).collect();
-    assert_eq!(present, named, "the directories, and the names in testdata/README.md");
-    assert!(!present.is_empty());
+    named
+}
+
+#[test]
+fn every_fixture_is_in_the_catalogue_and_every_name_there_is_a_fixture() {
+    for (section, present) in [("## Catalogue", fixtures()), ("## Roots", roots())] {
+        let mut present: Vec<_> = present.iter().map(|f| f.name.clone()).collect();
+        present.sort();
+        assert_eq!(present, named_in(section), "the directories, and the names in testdata/README.md");
+        assert!(!present.is_empty());
+    }
 }
 
 #[test]
 fn all_accounts_of_a_fixture_speak_of_the_same_snapshots() {
-    for fixture in fixtures() {
+    for fixture in fixtures().iter().chain(roots()) {
         let name = &fixture.name;
         let truth = fixture.truth();
         assert_eq!(text(&truth["fixture"]), name);
@@ -55,7 +63,7 @@ fn all_accounts_of_a_fixture_speak_of_the_same_snapshots() {
 #[test]
 fn no_fixture_names_the_place_where_it_was_made() {
     let here = env!("CARGO_MANIFEST_DIR");
-    for fixture in fixtures() {
+    for fixture in fixtures().iter().chain(roots()) {
         for (path, bytes) in fixture.files() {
             let tops = ["home", "root"].map(|top| format!("/{top}/"));
             for needle in [here.as_bytes(), tops[0].as_bytes(), tops[1].as_bytes()] {

@@ -29,17 +29,24 @@ pub struct Fixture {
 /// `testdata/fixtures`, and those in the directory that `STATESCOPE_MORE_FIXTURES` names.
 static FIXTURES: LazyLock<Vec<Fixture>> = LazyLock::new(|| {
     let more = std::env::var_os("STATESCOPE_MORE_FIXTURES").map(PathBuf::from);
-    let mut found = Vec::new();
-    for root in [testdata().join("fixtures")].into_iter().chain(more) {
-        let entries = fs::read_dir(&root).unwrap_or_else(|e| panic!("{}: {e}", root.display()));
-        for entry in entries.map(|entry| entry.unwrap()).filter(|e| e.file_type().unwrap().is_dir()) {
-            let name = entry.file_name().into_string().unwrap();
-            found.push(Fixture { name, dir: entry.path() });
-        }
-    }
+    let dirs = [testdata().join("fixtures")].into_iter().chain(more);
+    let mut found: Vec<Fixture> = dirs.flat_map(|dir| fixtures_in(&dir)).collect();
     found.sort_by(|a, b| a.name.cmp(&b.name));
     found
 });
+
+/// `testdata/roots`: like fixtures, but with checkpoints that cannot be restored.
+static ROOTS: LazyLock<Vec<Fixture>> = LazyLock::new(|| fixtures_in(&testdata().join("roots")));
+
+fn fixtures_in(dir: &Path) -> Vec<Fixture> {
+    let entries = fs::read_dir(dir).unwrap_or_else(|e| panic!("{}: {e}", dir.display()));
+    let mut found = Vec::new();
+    for entry in entries.map(|entry| entry.unwrap()).filter(|e| e.file_type().unwrap().is_dir()) {
+        let name = entry.file_name().into_string().unwrap();
+        found.push(Fixture { name, dir: entry.path() });
+    }
+    found
+}
 
 pub fn testdata() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata")
@@ -48,6 +55,11 @@ pub fn testdata() -> PathBuf {
 /// All fixtures, by name.
 pub fn fixtures() -> &'static [Fixture] {
     &FIXTURES
+}
+
+/// All of `testdata/roots`, by name.
+pub fn roots() -> &'static [Fixture] {
+    &ROOTS
 }
 
 pub fn fixture(name: &str) -> &'static Fixture {

@@ -100,7 +100,9 @@ fn snapshots_are_of_the_kind_that_was_taken() {
         differences.same(says.metadata_version, version, what("metadata version"));
         let backend = match (text(&truth["format"]), text(&fixture.truth()["state_backend"])) {
             _ if !keyed => None,
-            _ if fixture.name.starts_with("changelog") => Some("changelog"),
+            _ if fixture.truth()["settings"]["state.backend.changelog.enabled"] == "true" => {
+                Some("changelog")
+            }
             ("canonical", _) => Some("canonical"),
             (_, "hashmap") => Some("heap_or_full_stream"),
             ("full", "rocksdb") if version < 4 => Some("heap_or_full_stream"),
