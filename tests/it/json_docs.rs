@@ -89,7 +89,16 @@ fn every_field_is_described() {
     {
         assert!(verification.contains(expected), "{expected}: {verification:#?}");
     }
-    let all: BTreeSet<_> = [snapshot, root, analysis, verification].into_iter().flatten().collect();
+    let prune = super::prune::documents().iter().fold(BTreeSet::new(), |mut found, document| {
+        paths(document, "", &mut found);
+        found
+    });
+    for expected in
+        ["needed_by[].states[].states", "outcome.kept[].objects", "jobs[].keeping_last[].freed.bytes"]
+    {
+        assert!(prune.contains(expected), "{expected}: {prune:#?}");
+    }
+    let all: BTreeSet<_> = [snapshot, root, analysis, verification, prune].into_iter().flatten().collect();
     // The fields of all results have names of one shape.
     for path in &all {
         let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "_[].".contains(c);

@@ -22,6 +22,7 @@ mod json_docs;
 mod live;
 mod materialize;
 mod memory;
+mod prune;
 mod recompress;
 mod registry;
 mod relocation;

@@ -184,8 +184,11 @@ impl Own {
     /// Whether a place that calls itself this job's or this checkpoint's is.
     fn agrees(&self, location: &Location) -> bool {
         let named = |name: &str| location.segments().any(|segment| segment == name);
+        // A changelog has a base path of its own, with directories that are called by jobs' ids: `BASE/JOBID/dstl`.
+        let is_changelog = location.segments().rev().nth(1) == Some("dstl");
         if let Some((job, id)) = &self.job
             && !location.starts_with(job)
+            && !is_changelog
             && named(id)
         {
             return false;
