@@ -1,7 +1,7 @@
 //! Who needs which file, what nobody needs, and what may be deleted.
 //!
 //! Everything here but `execute` is pure: facts in, conclusions out, and no clock, store or environment in reach. The
-//! facts are an [`Inventory`](crate::model::inventory::Inventory), and [`Evidence`] of what storage cannot tell. [`decide`]
+//! facts are an [`Inventory`](crate::model::inventory::Inventory), and [`Evidence`] of what storage cannot tell. [`decide()`]
 //! gives every object and every snapshot a [`Standing`] with its reason; [`Plan`] is what is written to a file, and all
 //! that an apply gets to know.
 //!
