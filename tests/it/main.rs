@@ -23,6 +23,7 @@ mod live;
 mod materialize;
 mod memory;
 mod prune;
+mod prune_model;
 mod recompress;
 mod registry;
 mod relocation;
