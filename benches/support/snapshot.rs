@@ -9,7 +9,7 @@
 )]
 
 #[path = "../../formats/tests/support/metadata_writer.rs"]
-mod metadata_writer;
+pub mod metadata_writer;
 #[path = "repeated.rs"]
 pub mod repeated;
 

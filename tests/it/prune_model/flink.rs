@@ -17,8 +17,8 @@ use statescope::storage::removal::{MemoryRemoval, Removal};
 use statescope::storage::{Location, MemoryStorage, Meter, Storage};
 use statescope_formats::flink::metadata::Metadata;
 
+use super::super::live::snapshot::metadata_writer::Out;
 use super::super::support::{Dice, fixture};
-use super::metadata_writer::Out;
 
 pub const MINUTE: i64 = 60_000;
 pub const HOUR: i64 = 60 * MINUTE;
@@ -213,6 +213,10 @@ pub struct Universe {
     pub log: Vec<String>,
     pub violations: Vec<String>,
     files: u64,
+    /// What is in the store, and when it was written by the store's clock.
+    pub written: HashMap<Location, i64>,
+    /// Whether JobManagers die while they delete.
+    pub frail: bool,
     /// Whether anything happens while a prune works.
     pub racing: bool,
 }
@@ -235,6 +239,8 @@ impl Universe {
             log: Vec::new(),
             violations: Vec::new(),
             files: seed << 20,
+            written: HashMap::new(),
+            frail: false,
             racing: false,
         }
     }
@@ -249,8 +255,9 @@ impl Universe {
         self.dice.below(100) < percent
     }
 
+    /// Whether an object is there, without a request to the store.
     pub fn is_there(&self, place: &Location) -> bool {
-        self.storage.head(place).is_ok()
+        self.written.contains_key(place)
     }
 
     fn name(&mut self) -> String {
@@ -267,7 +274,9 @@ impl Universe {
     }
 
     pub fn put(&mut self, place: &Location, bytes: Vec<u8>) {
-        self.storage.put_modified(place, bytes, Some(self.now + self.skew));
+        let time = self.now + self.skew;
+        self.storage.put_modified(place, bytes, Some(time));
+        self.written.insert(place.clone(), time);
     }
 
     fn write(&mut self, directory: &Location) -> Location {
@@ -281,6 +290,7 @@ impl Universe {
     /// Flink deletes a file.
     pub fn delete(&mut self, place: &Location) {
         let _ = self.removal.remove_all(std::slice::from_ref(place));
+        self.written.remove(place);
         self.gone.insert(place.clone());
     }
 
@@ -303,8 +313,7 @@ impl Universe {
 
     pub fn start(&mut self, new: &NewJob) -> usize {
         let ha = new.ha.then(|| at(&format!("s3://b/ha/cluster-{}", self.jobs.len())));
-        let log =
-            (new.style == Style::Changelog).then(|| at(&format!("s3://b/log/{}", new.id)));
+        let log = (new.style == Style::Changelog).then(|| at(&format!("s3://b/log/{}", new.id)));
         let job = self.jobs.len();
         self.say(format!(
             "job {job} starts in {} ({:?}, retains {}{})",
@@ -366,7 +375,7 @@ impl Universe {
     }
 
     fn demand_file(&mut self, place: &Location, by: &str) {
-        if !self.gone.contains(place) && !self.is_there(place) {
+        if !self.gone.contains(place) && self.storage.head(place).is_err() {
             let what = format!("{by} needs {place}, which is gone");
             self.say(what.clone());
             self.violations.push(what);
@@ -438,8 +447,7 @@ impl Universe {
             }
         }
         let deadline = self.now + TIMEOUT;
-        self.jobs[job].pending =
-            Some(Pending { number, directory, pieces, written: Vec::new(), deadline });
+        self.jobs[job].pending = Some(Pending { number, directory, pieces, written: Vec::new(), deadline });
         self.upload(job);
         self.say(format!("job {job} triggers checkpoint {number}"));
     }
@@ -480,7 +488,8 @@ impl Universe {
             Style::Merging => {
                 let place = match this.open.last().filter(|_| self.dice.below(3) > 0) {
                     Some(open) => {
-                        let old = self.storage.read_all(open, 1 << 20).map(|b| b.to_vec()).unwrap_or_default();
+                        let old =
+                            self.storage.read_all(open, 1 << 20).map(|b| b.to_vec()).unwrap_or_default();
                         if self.gone.contains(open) || old.is_empty() {
                             return;
                         }
@@ -607,7 +616,7 @@ impl Universe {
         if let Some(pointer) = self.jobs[job].pointers.remove(&oldest) {
             self.delete(&pointer);
         }
-        let crash = if self.chance(7) { self.dice.below(4) } else { usize::MAX };
+        let crash = if self.frail && self.chance(7) { self.dice.below(4) } else { usize::MAX };
         self.discard(job, oldest, crash);
         if crash != usize::MAX {
             self.crash(job);
@@ -764,7 +773,9 @@ impl Universe {
         let to = at(&format!("s3://b/copy/{}-{}", self.log.len(), from.file_name().unwrap()));
         let to = to.join_exact(&self.jobs[job].id).unwrap();
         self.say(format!("{from} is copied to {to}"));
-        let Ok(entries) = self.storage.list_all(&from, statescope::storage::ListScope::Recursive) else { return };
+        let Ok(entries) = self.storage.list_all(&from, statescope::storage::ListScope::Recursive) else {
+            return;
+        };
         for entry in entries {
             if let statescope::storage::ListEntry::Object(place, _) = entry {
                 let bytes = self.storage.read_all(&place, 1 << 20).unwrap();
@@ -772,7 +783,8 @@ impl Universe {
                 self.put(&place, bytes.to_vec());
             }
         }
-        let copied = self.snapshots.iter().filter(|s| s.directory.starts_with(&from) && self.is_there(&s.metadata()));
+        let copied =
+            self.snapshots.iter().filter(|s| s.directory.starts_with(&from) && self.is_there(&s.metadata()));
         let copied: Vec<Snapshot> = copied
             .map(|snapshot| {
                 let directory = snapshot.directory.relocate(&from, &to).unwrap();
@@ -801,7 +813,8 @@ impl Universe {
     /// Somebody leaves something where Flink's files lie.
     pub fn litter(&mut self, job: usize) {
         let directory = self.jobs[job].directory.clone();
-        let name = ["shared/notes.txt", "chk-1/part-0.parquet", "other/x", "shared/more/y"][self.dice.below(4)];
+        let name =
+            ["shared/notes.txt", "chk-1/part-0.parquet", "other/x", "shared/more/y"][self.dice.below(4)];
         let place = directory.join_exact(name).unwrap();
         self.put(&place, b"mine".to_vec());
         self.unknown.insert(place);
@@ -823,9 +836,8 @@ fn properties(name: &str) -> Vec<u8> {
     Metadata::decode(&file.1).unwrap().properties.unwrap().1.to_vec()
 }
 
-static PROPERTIES: LazyLock<[Vec<u8>; 3]> = LazyLock::new(|| {
-    ["inc-2.3", "savepoint-canonical-2.3", "savepoint-native-2.3"].map(properties)
-});
+static PROPERTIES: LazyLock<[Vec<u8>; 3]> =
+    LazyLock::new(|| ["inc-2.3", "savepoint-canonical-2.3", "savepoint-native-2.3"].map(properties));
 
 /// The bytes of a snapshot's `_metadata`.
 fn metadata(snapshot: &Snapshot) -> Vec<u8> {
@@ -850,9 +862,7 @@ fn metadata(snapshot: &Snapshot) -> Vec<u8> {
                 out.utf(&format!("{at:06}.sst"));
                 match piece.how {
                     How::Relative => out.relative(piece.place.file_name().unwrap(), 9),
-                    How::Segment(start) => {
-                        out.segment(&piece.place.to_string(), start.cast_signed(), 3, 1)
-                    }
+                    How::Segment(start) => out.segment(&piece.place.to_string(), start.cast_signed(), 3, 1),
                     How::Whole | How::Changes => out.file(&piece.place.to_string(), 9),
                 };
             }

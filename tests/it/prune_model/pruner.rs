@@ -12,7 +12,9 @@ use statescope::model::Finding;
 use statescope::model::inventory::{Inventory, ObjectTable, RootRole};
 use statescope::model::layout::is_job_id;
 use statescope::prune::execute::{ApplyOptions, Entry, Outcome, World, apply};
-use statescope::prune::{Decisions, Evidence, Marks, Plan, Reason, Refusal, Request, RequestRoot, Rule, decide};
+use statescope::prune::{
+    Decisions, Evidence, Marks, Plan, Reason, Refusal, Request, RequestRoot, Rule, decide,
+};
 use statescope::readers::inventory::{InventoryOptions, InventoryProgress, inventory, listing_of};
 use statescope::storage::removal::{MemoryRemoval, PartFn, Removal, Removed, RemovedFn, Versioning};
 use statescope::storage::{
@@ -69,7 +71,12 @@ impl Storage for Racing {
         })
     }
 
-    fn list_after(&self, directory: &Location, after: &str, page: &mut PageFn<'_>) -> StorageResult<AfterKey> {
+    fn list_after(
+        &self,
+        directory: &Location,
+        after: &str,
+        page: &mut PageFn<'_>,
+    ) -> StorageResult<AfterKey> {
         self.race();
         self.inner.list_after(directory, after, &mut |entries| {
             self.race();
@@ -124,12 +131,16 @@ impl Watched {
         };
         if universe.is_there(location) {
             universe.judge(&self.plan.request, location);
-            let live = universe.lives_in(location);
+            let live = universe.lives_in(&self.plan.request, location);
             universe.say(format!("prune removes {location} ({:?})", candidate.reason));
             self.removed.lock().unwrap().push((candidate.reason, live));
         }
-        drop(universe);
+        let before = universe.storage.changes();
         let mut answer = self.inner.remove_all(std::slice::from_ref(location)).remove(0);
+        if universe.storage.changes() > before {
+            universe.written.remove(location);
+        }
+        drop(universe);
         if self.unheard == Some(number) {
             answer = fail(StorageErrorKind::Timeout);
         }
@@ -170,13 +181,16 @@ impl Universe {
         self.violations.push(what);
     }
 
-    /// Whether a directory that holds this belongs to a job that did not end for good.
-    fn lives_in(&self, place: &Location) -> bool {
-        self.jobs.iter().any(|job| {
-            let own = place.starts_with(&job.directory)
-                || job.log.as_ref().is_some_and(|log| place.starts_with(log));
-            own && job.status != Status::Ended
-        })
+    /// Whether a directory that holds this belongs to a job that did not end for good. One that began there after the
+    /// user had said, truly, that all had ended needs nothing that is as old as what goes.
+    fn lives_in(&self, request: &Request, place: &Location) -> bool {
+        let stopped = request.stopped.iter().any(|job| place.starts_with(&at(job)));
+        !stopped
+            && self.jobs.iter().any(|job| {
+                let own = place.starts_with(&job.directory)
+                    || job.log.as_ref().is_some_and(|log| place.starts_with(log));
+                own && job.status != Status::Ended
+            })
     }
 
     /// Judges the removal of an object that is there, by what jobs need and by what a user was promised.
@@ -202,15 +216,14 @@ impl Universe {
         if self.skew.abs() > MINUTE {
             wrong.push("the clocks disagree".to_owned());
         }
-        let written = self.storage.head(place).ok().and_then(|meta| meta.last_modified);
-        let age = self.now + self.skew - written.unwrap_or(i64::MAX);
+        let age = self.now + self.skew - self.written[place];
         if age < i64::try_from(request.min_age_ms).unwrap() {
             wrong.push(format!("it is {age} ms old"));
         }
         if !request.roots_complete {
             wrong.push("not all roots are known".to_owned());
         }
-        if self.lives_in(place) && request.marks.is_none() {
+        if self.lives_in(request, place) && request.marks.is_none() {
             wrong.push("its job did not end, and nothing was marked".to_owned());
         }
         let named = request.savepoints.iter().any(|savepoint| place.starts_with(&at(savepoint)));
@@ -237,7 +250,7 @@ impl Universe {
             return wrong;
         };
         let job = directory.parent();
-        if self.lives_in(place) {
+        if self.lives_in(request, place) {
             wrong.push("its job did not end for good".to_owned());
         }
         let keep = request.keep.unwrap_or(3).max(request.num_retained.unwrap_or(0)) as usize;
@@ -392,8 +405,7 @@ impl Pruner {
             meanwhile: Mutex::new(trouble.meanwhile),
             removed: Mutex::default(),
         };
-        let storage =
-            Racing { shared: shared.clone(), inner: Arc::clone(&pruner.storage.inner) };
+        let storage = Racing { shared: shared.clone(), inner: Arc::clone(&pruner.storage.inner) };
         let options = ApplyOptions { in_flight: ONE, ..ApplyOptions::default() };
         let outcome = apply(plan, &storage, &watched, &options, &mut pruner);
         let removed = watched.removed.into_inner().unwrap();
@@ -451,7 +463,9 @@ impl World for Pruner {
                     }
                 }
                 let held = job.told_restored.iter().chain(job.store.last());
-                evidence.pinned.extend(held.map(|&held| (universe.snapshots[held].directory.clone(), said())));
+                evidence
+                    .pinned
+                    .extend(held.map(|&held| (universe.snapshots[held].directory.clone(), said())));
             }
         }
         evidence.restores_known = request.restores_done || (has_ha && !request.rest.is_empty());

@@ -10,7 +10,7 @@ use super::flink::{DAY, HOUR, Job, Kind, MINUTE, Mode, NewJob, Status, Style, Un
 use super::pruner::{Pruner, Shared, Trouble, promise, request};
 
 /// How often something happened.
-pub type Counts = BTreeMap<&'static str, u64>;
+pub type Counts = BTreeMap<String, u64>;
 
 /// Where jobs keep their checkpoints.
 const ROOTS: [&str; 2] = ["s3://b/flink", "s3://b/other"];
@@ -21,7 +21,7 @@ const FLAT: &str = "s3://b/flat";
 impl Universe {
     /// Something may happen while a prune works.
     pub fn race(&mut self) {
-        if self.racing && self.chance(12) {
+        if self.racing && self.chance(5) {
             let time = MINUTE / 30 + self.dice.below(MINUTE as usize / 4) as i64;
             self.pass(time);
             self.step(true);
@@ -49,9 +49,12 @@ impl Universe {
         if self.jobs.iter().any(|job| job.is_alive() && job.directory == directory) {
             return None;
         }
-        if self.promises.iter().filter_map(|promise| promise.roots.as_ref()).any(|roots| {
-            !roots.iter().any(|root| directory.starts_with(root))
-        }) {
+        if self
+            .promises
+            .iter()
+            .filter_map(|promise| promise.roots.as_ref())
+            .any(|roots| !roots.iter().any(|root| directory.starts_with(root)))
+        {
             return None;
         }
         let (retained, ha) = (1 + self.dice.below(3), self.chance(40));
@@ -106,7 +109,7 @@ impl Universe {
         }
         let running = self.some_job(|job| job.status == Status::Running);
         match (self.dice.below(100), running) {
-            (0..=11, _) | (_, None) => {
+            (0..=9, _) | (_, None) => {
                 let source = if self.chance(70) { self.source() } else { None };
                 let Some(new) = self.new_job() else { return };
                 match source {
@@ -114,7 +117,7 @@ impl Universe {
                     None => self.start(&new),
                 };
             }
-            (12..=24, Some(job)) => self.trigger(job),
+            (10..=24, Some(job)) => self.trigger(job),
             (25..=34, Some(job)) => self.upload(job),
             (35..=67, Some(job)) => {
                 self.trigger(job);
@@ -127,12 +130,12 @@ impl Universe {
             }
             (78..=81, Some(job)) => self.restart(job),
             (82..=83, Some(job)) => self.crash(job),
-            (84..=87, Some(job)) => {
+            (84..=85, Some(job)) => {
                 let kind = if self.chance(50) { Kind::Native } else { Kind::Canonical };
                 let whole = self.chance(85);
                 self.savepoint(job, kind, whole);
             }
-            (88..=93, Some(job)) if !small || self.dice.below(3) == 0 => {
+            (86..=93, Some(job)) if !small || self.dice.below(3) == 0 => {
                 let retain = self.chance(85);
                 self.end(job, retain);
             }
@@ -141,7 +144,7 @@ impl Universe {
                     self.recover(job);
                 }
             }
-            (97, Some(job)) if !small => self.copy(job),
+            (97, Some(job)) if !small && self.dice.below(3) == 0 => self.copy(job),
             (98, Some(job)) => self.litter(job),
             _ => {}
         }
@@ -208,8 +211,8 @@ fn truthful(universe: &mut Universe, marks: Option<&Marks>) -> Request {
 
 impl Universe {
     fn storage_has(&self, root: &str) -> bool {
-        use statescope::storage::{Probe, Storage as _};
-        matches!(self.storage.probe(&at(root)), Ok(Probe::Directory))
+        let root = at(root);
+        self.written.keys().any(|place| place.starts_with(&root))
     }
 }
 
@@ -218,19 +221,28 @@ pub fn play(seed: u64, counts: &mut Counts) -> Result<(), String> {
     let shared = Shared::new(Universe::new(seed));
     let mut marks: Option<Marks> = None;
     let steps = 20 + shared.lock().dice.below(60);
+    shared.lock().frail = true;
+    if shared.lock().chance(90) {
+        for root in [ROOTS[0], ROOTS[1], FLAT, "s3://b/log", "s3://b/sp"] {
+            let place = at(root).join_exact("README").unwrap();
+            let mut universe = shared.lock();
+            universe.put(&place, b"do not delete".repeat(100));
+            universe.unknown.insert(place);
+        }
+    }
     let mut left = steps;
     while left > 0 {
         left -= 1;
         let roll = {
             let mut universe = shared.lock();
-            if universe.chance(1) {
+            if universe.dice.below(300) == 0 {
                 universe.skew = [-2 * DAY, 5 * MINUTE, MINUTE / 2][universe.dice.below(3)];
             }
             universe.step(false);
             universe.dice.below(100)
         };
         match roll {
-            0..=9 => {
+            0..=7 => {
                 let request = truthful(&mut shared.lock(), None);
                 shared.lock().say("somebody marks".to_owned());
                 let known = marks.take().unwrap_or_else(|| Marks::new(DAY as u64));
@@ -238,7 +250,7 @@ pub fn play(seed: u64, counts: &mut Counts) -> Result<(), String> {
                 marks = Some(Pruner::new(&shared, request).mark(&known, DAY as u64));
                 shared.lock().racing = false;
             }
-            10..=19 => prune(&shared, marks.as_ref(), counts),
+            10..=14 => prune(&shared, marks.as_ref(), counts),
             _ => {}
         }
     }
@@ -252,20 +264,28 @@ pub fn play(seed: u64, counts: &mut Counts) -> Result<(), String> {
     }
 }
 
+fn count(counts: &mut Counts, what: &str, times: u64) {
+    *counts.entry(what.to_owned()).or_default() += times;
+}
+
 fn prune(shared: &Shared, marks: Option<&Marks>, counts: &mut Counts) {
     let (request, crowd) = {
         let mut universe = shared.lock();
-        universe.racing = universe.chance(70);
+        universe.racing = universe.chance(50);
         (truthful(&mut universe, marks), universe.chance(15))
     };
     let mut pruner = Pruner::new(shared, request.clone());
-    let plan = pruner.plan();
-    *counts.entry("plans").or_default() += 1;
+    let (inventory, evidence, decisions) = pruner.look();
+    for block in &decisions.blocks {
+        count(counts, &format!("blocks: {}", block.finding.code), 1);
+    }
+    let plan = Plan::new(&inventory, &decisions, &evidence, request.clone());
+    count(counts, "plans", 1);
     if plan.candidates.is_empty() {
         shared.lock().racing = false;
         return;
     }
-    *counts.entry("plans with candidates").or_default() += 1;
+    count(counts, "plans with candidates", 1);
     {
         let mut universe = shared.lock();
         let promise = promise(&request, &plan);
@@ -287,7 +307,7 @@ fn prune(shared: &Shared, marks: Option<&Marks>, counts: &mut Counts) {
         })
     };
     if held {
-        *counts.entry("plans given up").or_default() += 1;
+        count(counts, "plans given up", 1);
     } else {
         execute(shared, &plan, crowd, counts);
     }
@@ -326,12 +346,12 @@ fn execute(shared: &Shared, plan: &Plan, crowd: bool, counts: &mut Counts) {
         }
         let dies = trouble.dies.is_some();
         let applied = Pruner::apply(shared, plan, trouble);
-        *counts.entry("applies").or_default() += 1;
-        if applied.outcome.is_err() {
-            *counts.entry("refused applies").or_default() += 1;
+        count(counts, "applies", 1);
+        for refusal in applied.outcome.as_ref().err().into_iter().flatten() {
+            count(counts, &format!("refused applies: {:?}", refusal.rule), 1);
         }
         if dies && !applied.removed.is_empty() {
-            *counts.entry("applies that died half way").or_default() += 1;
+            count(counts, "applies that died half way", 1);
         }
         for (reason, live) in applied.removed {
             let what = match reason {
@@ -347,12 +367,12 @@ fn execute(shared: &Shared, plan: &Plan, crowd: bool, counts: &mut Counts) {
                 Reason::Orphan(Orphan::Changelog) => "removed: state changes",
                 Reason::Orphan(_) => "removed: others",
             };
-            *counts.entry(what).or_default() += 1;
+            count(counts, what, 1);
         }
     }
     let savepoints = plan.request.savepoints.iter().filter(|savepoint| {
         let metadata = at(savepoint).join_exact("_metadata").unwrap();
         !shared.lock().is_there(&metadata)
     });
-    *counts.entry("savepoints gone by name").or_default() += savepoints.count() as u64;
+    count(counts, "savepoints gone by name", savepoints.count() as u64);
 }
