@@ -324,12 +324,33 @@ fn an_apply_removes_the_plan_and_nothing_else_and_twice_is_once() {
             !references.unlisted.is_empty()
         });
         assert!(!lost || roots().iter().any(|root| root.name == fixture.name), "{}", fixture.name);
+        if !lost {
+            verified_deep(&storage, &inventory, &fixture.name);
+        }
         let again = apply(&plan, &*storage, &removal, &options, &mut world).expect("again");
         assert_eq!((again.removed_objects, again.gone_objects), (0, plan.candidates.len() as u64));
     }
     let orphan = |reason: &Reason| matches!(reason, Reason::Orphan(Orphan::Shared));
     assert!(reasons.iter().any(orphan) && reasons.contains(&Reason::SnapshotRemoved), "{reasons:?}");
     assert!(reasons.contains(&Reason::OnlyRemovedSnapshots), "{reasons:?}");
+}
+
+/// Every block of every file of the snapshots that are left is as it was written.
+fn verified_deep(storage: &MemoryStorage, inventory: &Inventory, fixture: &str) {
+    let dir = tempfile::tempdir().unwrap();
+    let here = |path: &str| dir.path().join(path.trim_start_matches('/'));
+    for path in paths(storage) {
+        fs::create_dir_all(here(&path).parent().unwrap()).unwrap();
+        fs::write(here(&path), storage.read_all(&at(&path), 1 << 24).unwrap()).unwrap();
+    }
+    let relocate = format!("/data/flink={}", here("/data/flink").display());
+    for snapshot in &inventory.snapshots {
+        let mut command = command();
+        command.args(["verify", "--deep", "--relocate", &relocate]).arg(here(snapshot.directory.path()));
+        let output = command.output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(output.status.code(), Some(0), "{fixture}: {}: {text}", snapshot.directory);
+    }
 }
 
 #[test]

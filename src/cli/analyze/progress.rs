@@ -1,4 +1,4 @@
-//! How far a scan is, and what ends it early.
+//! How far a run is, and what ends it early.
 
 use std::io::IsTerminal;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use crate::cli::Exit;
 use crate::scan::Progress;
 
-/// A scan that an interrupt ends.
+/// Something that an interrupt ends before its time.
 #[derive(Debug)]
 pub(in crate::cli) struct Run(Arc<State>);
 
@@ -23,7 +23,7 @@ struct State {
 }
 
 impl Run {
-    /// From now on, the first interrupt stops the scan, and the second one ends the program.
+    /// From now on, the first interrupt stops the run, and the second one ends the program.
     pub(in crate::cli) fn begin() -> Self {
         let state = Arc::new(State::default());
         state.runs.store(true, Ordering::Relaxed);
@@ -39,6 +39,10 @@ impl Run {
 
     pub(in crate::cli) fn progress(&self) -> &Progress {
         &self.0.progress
+    }
+
+    pub(in crate::cli) fn is_stopped(&self) -> bool {
+        self.0.progress.stop.load(Ordering::Relaxed)
     }
 
     pub(in crate::cli) fn stop(&self) {

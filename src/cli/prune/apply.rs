@@ -7,8 +7,10 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::progress::Removing;
 use super::scope::{Scope, evidence, inventory_of, roots_of, with_marks};
 use super::{Exit, Failure};
+use crate::cli::analyze::progress::Run;
 use crate::cli::verify::broken;
 use crate::cli::{Format, clock_ms, current_dir, output_failure};
 use crate::model::Effect;
@@ -71,9 +73,20 @@ impl Apply {
         });
         let log = fs::OpenOptions::new().create(true).append(true).open(&journal);
         let log = log.map_err(|e| Failure::failed(format!("--journal {}: {e}", journal.display())))?;
-        let mut world =
-            Surroundings { storage: &storage, request: &plan.request, in_flight: reading.in_flight(), log };
-        let result = match stores.apply(&plan, &storage, &options, &mut world) {
+        // An interrupt ends it between two batches, so that the journal and what is told are whole.
+        let run = Run::begin();
+        let mut world = Surroundings {
+            storage: &storage,
+            request: &plan.request,
+            in_flight: reading.in_flight(),
+            log,
+            run: &run,
+            removing: Removing::default(),
+        };
+        let applied = stores.apply(&plan, &storage, &options, &mut world);
+        world.removing.end();
+        run.end();
+        let result = match applied {
             Err(refusals) => {
                 ApplyResult { refusals, journal: journal.display().to_string(), ..ApplyResult::default() }
             }
@@ -126,6 +139,8 @@ struct Surroundings<'a> {
     request: &'a Request,
     in_flight: InFlight,
     log: File,
+    run: &'a Run,
+    removing: Removing,
 }
 
 impl World for Surroundings<'_> {
@@ -165,10 +180,10 @@ impl World for Surroundings<'_> {
     }
 
     fn interrupted(&self) -> bool {
-        false
+        self.run.is_stopped()
     }
 
     fn progress(&mut self, done: u64, of: u64) {
-        let _ = (done, of);
+        self.removing.tell(done, of);
     }
 }

@@ -1,10 +1,10 @@
-//! How far a listing is, on a terminal.
+//! How far a listing or a removal is, on a terminal.
 
 use std::io::IsTerminal;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressDrawTarget};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// How often it is looked how far it is.
 const TICK: Duration = Duration::from_millis(250);
@@ -36,5 +36,35 @@ impl Shown {
             bar.finish_and_clear();
             answer
         })
+    }
+}
+
+/// How many objects were removed, on a terminal.
+#[derive(Debug, Default)]
+pub(super) struct Removing(Option<ProgressBar>);
+
+impl Removing {
+    /// So many objects are done, of so many.
+    pub(super) fn tell(&mut self, done: u64, of: u64) {
+        if !std::io::stderr().is_terminal() {
+            return;
+        }
+        let bar = self.0.get_or_insert_with(|| {
+            let bar = ProgressBar::with_draw_target(Some(of), ProgressDrawTarget::stderr());
+            let told = "  deleting {bar:24} {human_pos} of {human_len} objects, {per_sec}, {eta} left";
+            match ProgressStyle::with_template(told) {
+                Ok(style) => bar.with_style(style),
+                Err(_) => bar,
+            }
+        });
+        bar.set_position(done);
+        bar.tick();
+    }
+
+    /// Takes it from the screen.
+    pub(super) fn end(&mut self) {
+        if let Some(bar) = self.0.take() {
+            bar.finish_and_clear();
+        }
     }
 }

@@ -209,9 +209,7 @@ impl<'a> Remover<'a> {
             }
             ControlFlow::Continue(())
         });
-        if confirm {
-            self.confirm_gone(batch, &mut fates);
-        }
+        self.look_after(batch, &open, confirm, &mut fates);
         let fates: Vec<Fate> = fates.into_iter().map(|fate| fate.unwrap_or_else(not_removed)).collect();
         if self.tell_fates(batch, &fates).is_err() {
             self.outcome.stopped = Some(Stopped::Journal);
@@ -237,17 +235,38 @@ impl<'a> Remover<'a> {
         }
     }
 
-    /// A snapshot whose `_metadata` may be there after all keeps its files.
-    fn confirm_gone(&self, batch: &[(usize, &Doomed)], fates: &mut [Option<Fate>]) {
-        for (answer, fate) in self.heads(batch).into_iter().zip(fates) {
-            if !matches!(fate, Some(Fate::Removed | Fate::Gone)) {
-                continue;
-            }
-            match answer {
-                Err(error) if *error.kind() == StorageErrorKind::NotFound => {}
-                Err(error) => *fate = Some(Fate::Failed(format!("nobody knows whether it is gone: {error}"))),
-                Ok(_) => *fate = Some(Fate::Failed("it is still there after its removal".to_owned())),
-            }
+    /// Looks once more at what was asked to be removed and was not, as it may be gone for all that: an answer was lost, or
+    /// another apply removed it. Of `_metadata`, also at what seems to be gone: a snapshot that may be there after all keeps
+    /// its files.
+    fn look_after(
+        &self,
+        batch: &[(usize, &Doomed)],
+        asked: &[usize],
+        confirm: bool,
+        fates: &mut [Option<Fate>],
+    ) {
+        let unclear = |at: &usize| match fates.get(*at) {
+            Some(Some(Fate::Failed(_))) => asked.binary_search(at).is_ok(),
+            Some(Some(Fate::Removed | Fate::Gone)) => confirm,
+            _ => false,
+        };
+        let looked: Vec<usize> = (0..batch.len()).filter(unclear).collect();
+        let doomed: Vec<_> = looked.iter().filter_map(|&at| batch.get(at)).copied().collect();
+        for (answer, at) in self.heads(&doomed).into_iter().zip(looked) {
+            let Some(fate) = fates.get_mut(at) else { continue };
+            let failed = matches!(fate, Some(Fate::Failed(_)));
+            let message = match answer {
+                Err(error) if *error.kind() == StorageErrorKind::NotFound => {
+                    if failed {
+                        *fate = Some(Fate::Removed);
+                    }
+                    continue;
+                }
+                _ if failed => continue,
+                Err(error) => format!("nobody knows whether it is gone: {error}"),
+                Ok(_) => "it is still there after its removal".to_owned(),
+            };
+            *fate = Some(Fate::Failed(message));
         }
     }
 

@@ -70,6 +70,8 @@ pub struct Snapshot {
     pub kind: Kind,
     pub pieces: Vec<Piece>,
     pub completed: i64,
+    /// Whether another lies in its directory since.
+    pub replaced: bool,
 }
 
 impl Snapshot {
@@ -219,6 +221,8 @@ pub struct Universe {
     pub frail: bool,
     /// Whether anything happens while a prune works.
     pub racing: bool,
+    /// The snapshots that were there when an apply last listed everything: more it cannot know.
+    pub looked: HashSet<Location>,
 }
 
 impl Universe {
@@ -242,6 +246,7 @@ impl Universe {
             written: HashMap::new(),
             frail: false,
             racing: false,
+            looked: HashSet::new(),
         }
     }
 
@@ -305,9 +310,23 @@ impl Universe {
         }
     }
 
+    /// Whether a snapshot's `_metadata` is there.
+    pub fn has(&self, snapshot: &Snapshot) -> bool {
+        !snapshot.replaced && self.is_there(&snapshot.metadata())
+    }
+
+    /// A snapshot is where another may have been.
+    fn know(&mut self, snapshot: Snapshot) {
+        for before in &mut self.snapshots {
+            before.replaced |= before.directory == snapshot.directory;
+        }
+        self.snapshots.push(snapshot);
+    }
+
     /// Whether a snapshot can be restored, as far as only Flink touched it.
     pub fn is_whole(&self, snapshot: &Snapshot) -> bool {
-        !self.gone.contains(&snapshot.metadata())
+        !snapshot.replaced
+            && !self.gone.contains(&snapshot.metadata())
             && snapshot.pieces.iter().all(|piece| !self.gone.contains(&piece.place))
     }
 
@@ -385,7 +404,7 @@ impl Universe {
     /// Everything that is needed is there.
     pub fn demand_all(&mut self) {
         for snapshot in self.snapshots.clone() {
-            if self.is_there(&snapshot.metadata()) {
+            if self.has(&snapshot) {
                 self.demand(&snapshot, &format!("the snapshot {}", snapshot.directory));
             }
         }
@@ -587,6 +606,7 @@ impl Universe {
             kind: Kind::Checkpoint,
             pieces: pending.pieces,
             completed: self.now,
+            replaced: false,
         };
         self.gone.remove(&metadata);
         self.finish(snapshot.clone());
@@ -608,7 +628,7 @@ impl Universe {
     fn finish(&mut self, snapshot: Snapshot) {
         let bytes = metadata(&snapshot);
         self.put(&snapshot.metadata(), bytes);
-        self.snapshots.push(snapshot);
+        self.know(snapshot);
     }
 
     /// A checkpoint falls out of the store.
@@ -763,7 +783,7 @@ impl Universe {
         if !whole {
             return None;
         }
-        self.finish(Snapshot { directory, number, kind, pieces, completed: self.now });
+        self.finish(Snapshot { directory, number, kind, pieces, completed: self.now, replaced: false });
         Some(self.snapshots.len() - 1)
     }
 
@@ -783,8 +803,7 @@ impl Universe {
                 self.put(&place, bytes.to_vec());
             }
         }
-        let copied =
-            self.snapshots.iter().filter(|s| s.directory.starts_with(&from) && self.is_there(&s.metadata()));
+        let copied = self.snapshots.iter().filter(|s| s.directory.starts_with(&from) && self.has(s));
         let copied: Vec<Snapshot> = copied
             .map(|snapshot| {
                 let directory = snapshot.directory.relocate(&from, &to).unwrap();
@@ -806,7 +825,7 @@ impl Universe {
                     self.gone.insert(piece.place.clone());
                 }
             }
-            self.snapshots.push(copy);
+            self.know(copy);
         }
     }
 

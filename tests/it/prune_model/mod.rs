@@ -91,7 +91,7 @@ fn all_happened(counts: &Counts, histories: u64) {
 
 #[test]
 fn nothing_that_is_needed_is_removed() {
-    const HISTORIES: u64 = 3000;
+    const HISTORIES: u64 = 2000;
     all_happened(&play_all(0..HISTORIES), HISTORIES);
 }
 

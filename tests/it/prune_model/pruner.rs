@@ -203,7 +203,7 @@ impl Universe {
         }
         for snapshot in &self.snapshots {
             let names = snapshot.pieces.iter().any(|piece| piece.place == *place);
-            if names && self.is_whole(snapshot) && self.is_there(&snapshot.metadata()) {
+            if names && self.is_whole(snapshot) && self.has(snapshot) {
                 wrong.push(format!("the snapshot {} names it", snapshot.directory));
             }
         }
@@ -258,7 +258,7 @@ impl Universe {
             other.directory != directory
                 && other.directory.parent() == job
                 && other.kind == Kind::Checkpoint
-                && self.is_there(&other.metadata())
+                && (self.has(other) || self.looked.contains(&other.directory))
         });
         let others: BTreeMap<_, _> = others.map(|other| (other.directory.clone(), other)).collect();
         let newer = others.values().filter(|other| other.number > this.number).count();
@@ -274,7 +274,7 @@ impl Universe {
         let under = |place: &Location| roots.iter().any(|root| place.starts_with(root));
         let snapshots = self.snapshots.iter().all(|snapshot| {
             under(&snapshot.directory)
-                || !self.is_there(&snapshot.metadata())
+                || !self.has(snapshot)
                 || !snapshot.pieces.iter().any(|piece| under(&piece.place))
         });
         let mut jobs = self.jobs.iter().filter(|job| job.is_alive() && !under(&job.directory));
@@ -429,6 +429,11 @@ impl World for Pruner {
     }
 
     fn listing(&mut self) -> Result<ObjectTable, Refusal> {
+        {
+            let mut universe = self.shared.lock();
+            let there = universe.snapshots.iter().filter(|snapshot| universe.has(snapshot));
+            universe.looked = there.map(|snapshot| snapshot.directory.clone()).collect();
+        }
         listing_of(&self.storage, &roots_of(&self.request), ONE)
             .map_err(|finding| Refusal::new(Rule::R2, "a root", finding.message, finding.remedy))
     }

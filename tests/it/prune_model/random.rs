@@ -71,7 +71,7 @@ impl Universe {
                     piece.how == super::flink::How::Relative && !piece.place.starts_with(&snapshot.directory)
                 };
                 !doomed(&snapshot.directory)
-                    && self.is_there(&snapshot.metadata())
+                    && self.has(snapshot)
                     && self.is_whole(snapshot)
                     && !snapshot.pieces.iter().any(relative)
             })
@@ -81,7 +81,8 @@ impl Universe {
         }
         let source = found[self.dice.below(found.len())];
         let mode = [Mode::Claim, Mode::Claim, Mode::NoClaim, Mode::Legacy][self.dice.below(4)];
-        // Nobody claims what another job holds, or copies: that job would lose it.
+        // Nobody claims what another job holds, or copies: that job would lose it. Nor does anybody rely on what the job
+        // that owns it deletes as soon as it is subsumed.
         let this = &self.snapshots[source];
         let shares = |other: usize| {
             other == source
@@ -93,8 +94,12 @@ impl Universe {
                     || this.directory.starts_with(&job.directory)
                     || this.pieces.iter().any(|piece| job.foreign.contains(&piece.place)))
         });
-        let claimed = mode == Mode::Claim && (used || this.directory.starts_with(&at("s3://b/copy")));
-        Some((source, if claimed { Mode::NoClaim } else { mode }))
+        let mode = match mode {
+            Mode::Claim if used || this.directory.starts_with(&at("s3://b/copy")) => Mode::NoClaim,
+            Mode::Legacy if used => Mode::NoClaim,
+            mode => mode,
+        };
+        Some((source, mode))
     }
 
     /// One thing happens. While a prune works, only what takes no long time.
