@@ -38,6 +38,7 @@ mod basic;
 mod compile;
 mod declared;
 mod program;
+pub(super) mod read;
 mod state_value;
 
 use std::fmt;
@@ -45,7 +46,8 @@ use std::fmt;
 pub use declared::DeclaredLength;
 pub use state_value::{Elements, StateValueLayout};
 
-use self::program::{Block, Halt, Program, Rule, Why};
+use self::program::{Block, Program};
+use self::read::{Halt, Rule, Why};
 use super::serializer::SerializerSnapshot;
 
 /// Steps over the values of a serializer. Compiled once; cheap to share behind an `Arc`.
@@ -171,7 +173,7 @@ impl Walker {
         let step = match self.way {
             Way::Fixed(n) if n <= bytes.len() => return Walked::End(n),
             Way::Fixed(_) => return Walked::Bad(BadValue { at: 0, rule: Rule::TooShort.text() }),
-            Way::String => program::string(bytes, 0),
+            Way::String => read::string(bytes, 0),
             Way::Program(block) => self.program.run(bytes, block, 0, 0),
         };
         match step {
