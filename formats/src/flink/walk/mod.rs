@@ -37,6 +37,7 @@ mod avro;
 mod basic;
 mod compile;
 mod declared;
+pub(super) mod place;
 mod program;
 pub(super) mod read;
 mod state_value;
