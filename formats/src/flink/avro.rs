@@ -4,6 +4,8 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 
+use super::value::Name;
+
 /// A schema: types that name one another by their index, since records may hold themselves.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Schema {
@@ -30,7 +32,7 @@ pub(super) enum AvroType {
     Record {
         /// Full name.
         name: String,
-        fields: Vec<(String, usize)>,
+        fields: Vec<(Name, usize)>,
     },
 }
 
@@ -126,7 +128,7 @@ impl Parser {
         let mut fields = Vec::new();
         for field in object.get("fields")?.as_array()? {
             let index = self.schema(field.get("type")?, &namespace)?;
-            fields.push((field.get("name").and_then(Value::as_str).unwrap_or_default().to_owned(), index));
+            fields.push((Name::new(field.get("name").and_then(Value::as_str).unwrap_or_default()), index));
         }
         *self.types.get_mut(which)? = AvroType::Record { name, fields };
         Some(which)

@@ -8,4 +8,5 @@ pub mod metadata;
 pub mod operator_id;
 pub mod serializer;
 pub mod state_meta;
+pub mod value;
 pub mod walk;

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use super::compile::{Code, Compiler};
 use super::program::{Block, Op};
 use crate::flink::avro::{AvroType, Schema};
+use crate::flink::value::Name;
 
 /// `None` for what is no schema.
 pub(super) fn compile(compiler: &mut Compiler, schema: &str) -> Option<Code> {
@@ -55,7 +56,7 @@ impl Types<'_> {
         }
     }
 
-    fn record(&mut self, index: usize, fields: &[(String, usize)]) -> Code {
+    fn record(&mut self, index: usize, fields: &[(Name, usize)]) -> Code {
         if let Some(record) = self.records.get(&index) {
             self.compiler.too_deep |= matches!(record, Record::Open(_));
             return call(record);

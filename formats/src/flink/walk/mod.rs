@@ -34,11 +34,11 @@
 //! stops ([`StopReason`]).
 
 mod avro;
-mod basic;
+pub(super) mod basic;
 mod compile;
 mod declared;
 pub(super) mod place;
-mod program;
+pub(super) mod program;
 pub(super) mod read;
 mod state_value;
 
@@ -129,6 +129,11 @@ pub enum StopKind {
     UnlistedSubclass,
     /// A value of a recursive type that nests deeper than any real one: only the data can tell.
     TooDeep,
+    /// A value that is larger, or has more parts, than may be written out: only the data can tell, and only decoding
+    /// values meets it.
+    TooLarge,
+    /// The types of what has a length of its own are not stored: only decoding values meets it.
+    Untyped,
 }
 
 /// Whether values pass through something.
@@ -189,7 +194,7 @@ impl Walker {
     pub fn walk_all(&self, bytes: &[u8]) -> Walked {
         match self.walk(bytes) {
             Walked::End(end) if end != bytes.len() => {
-                Walked::Bad(BadValue { at: end, rule: "nothing follows a value" })
+                Walked::Bad(BadValue { at: end, rule: Rule::Follows.text() })
             }
             walked => walked,
         }
@@ -219,7 +224,26 @@ impl Walker {
 
 impl StopKind {
     fn told_by_data(self) -> bool {
-        matches!(self, Self::UnlistedSubclass | Self::TooDeep)
+        matches!(self, Self::UnlistedSubclass | Self::TooDeep | Self::TooLarge)
+    }
+
+    /// In words.
+    #[must_use]
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Kryo => "serialized by Kryo",
+            Self::JavaObject => "serialized by Java",
+            Self::JavaSerialized => "a serializer of which only a Java object is known",
+            Self::UnknownClass => "a serializer whose class is not known",
+            Self::Undecodable => "a serializer snapshot that is missing or could not be decoded",
+            Self::Value => "a Value, which writes itself",
+            Self::BadSchema => "an Avro schema that could not be read",
+            Self::Unsupported => "a serializer whose encoding is not known for certain",
+            Self::UnlistedSubclass => "a subclass that the snapshot does not list",
+            Self::TooDeep => "a value that nests too deep",
+            Self::TooLarge => "a value that is too large to be written out",
+            Self::Untyped => "a serializer snapshot that does not say which types its fields have",
+        }
     }
 }
 
@@ -241,18 +265,7 @@ impl fmt::Display for BadValue {
 
 impl fmt::Display for StopKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Kryo => "serialized by Kryo",
-            Self::JavaObject => "serialized by Java",
-            Self::JavaSerialized => "a serializer of which only a Java object is known",
-            Self::UnknownClass => "a serializer whose class is not known",
-            Self::Undecodable => "a serializer snapshot that is missing or could not be decoded",
-            Self::Value => "a Value, which writes itself",
-            Self::BadSchema => "an Avro schema that could not be read",
-            Self::Unsupported => "a serializer whose encoding is not known for certain",
-            Self::UnlistedSubclass => "a subclass that the snapshot does not list",
-            Self::TooDeep => "a value that nests too deep",
-        })
+        f.write_str(self.text())
     }
 }
 
@@ -267,4 +280,4 @@ impl fmt::Display for StopReason {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

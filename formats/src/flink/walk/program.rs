@@ -9,7 +9,7 @@ use super::read::{
 };
 
 /// Blocks run in blocks this deep.
-pub(super) const MAX_DEPTH: u32 = 256;
+pub(in crate::flink) const MAX_DEPTH: u32 = 256;
 
 /// A run of operations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -21,6 +21,19 @@ pub(in crate::flink) enum Rule {
     AvroCount,
     PojoFlags,
     SubclassTag,
+    Constant,
+    Text,
+    Date,
+    Time,
+    RowKind,
+    Slot,
+    Follows,
+    Number,
+    KryoNumber,
+    KryoString,
+    KryoClass,
+    KryoReference,
+    JavaStream,
 }
 
 impl Rule {
@@ -38,6 +51,19 @@ impl Rule {
             Self::AvroCount => "a count of Avro has 64 bits",
             Self::PojoFlags => "the flags of a POJO are 1, 2, 4 or 8",
             Self::SubclassTag => "the tag of a subclass is of one that is registered",
+            Self::Constant => "the index of an enum is of one of its constants",
+            Self::Text => "text is UTF-8",
+            Self::Date => "a date is one of the calendar",
+            Self::Time => "a time is one of the day",
+            Self::RowKind => "the kind of a row is 0 to 3",
+            Self::Slot => "a part of a row lies within the row",
+            Self::Follows => "nothing follows a value",
+            Self::Number => "the digits of a number are decimal",
+            Self::KryoNumber => "a number of Kryo has 32 bits",
+            Self::KryoString => "a string of Kryo has units of one to three bytes",
+            Self::KryoClass => "a class id of Kryo is of a class that is registered",
+            Self::KryoReference => "a reference of Kryo is to an object before it",
+            Self::JavaStream => "a Java object is a serialization stream",
         }
     }
 }
