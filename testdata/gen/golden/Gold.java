@@ -234,6 +234,8 @@ final class Gold {
     fields.forEach((k, f) -> { members.add(k); members.add(f); });
     return object(members.toArray(new String[0])); }
 
+  /** TimestampData's own conversions overflow far from 1970. */
+  private static Instant at(TimestampData t) { return Instant.ofEpochMilli(t.getMillisecond()).plusNanos(t.getNanoOfMillisecond()); }
   /** Of the internal data of SQL, by its type. */
   static String sql(LogicalType t, Object v) {
     if (v == null) return "null";
@@ -243,8 +245,8 @@ final class Gold {
       case TIME_WITHOUT_TIME_ZONE: {
         int ms = (Integer) v;
         return ms >= 0 && ms < DAY ? string(time(LocalTime.ofNanoOfDay(ms * 1_000_000L), 0)) : "" + ms; }
-      case TIMESTAMP_WITHOUT_TIME_ZONE: return string(dateTime(((TimestampData) v).toLocalDateTime(), 0));
-      case TIMESTAMP_WITH_LOCAL_TIME_ZONE: return string(instant(((TimestampData) v).toInstant(), 0));
+      case TIMESTAMP_WITHOUT_TIME_ZONE: return string(dateTime(LocalDateTime.ofInstant(at((TimestampData) v), ZoneOffset.UTC), 0));
+      case TIMESTAMP_WITH_LOCAL_TIME_ZONE: return string(instant(at((TimestampData) v), 0));
       case ARRAY: return elements(((ArrayType) t).getElementType(), (ArrayData) v);
       case MAP: return map((MapData) v, ((MapType) t).getKeyType(), ((MapType) t).getValueType());
       case MULTISET: return map((MapData) v, ((MultisetType) t).getElementType(), new IntType());

@@ -123,8 +123,8 @@ public class JsonGold {
     Short[] shorts = {0, 1, -1, 255, 256, Short.MIN_VALUE, Short.MAX_VALUE};
     Integer[] ints = {0, 1, -1, 65536, Integer.MIN_VALUE, Integer.MAX_VALUE};
     Long[] longs = {0L, 1L, -1L, 1L << 53, (1L << 53) + 1, -(1L << 53) - 1, Long.MIN_VALUE, Long.MAX_VALUE};
-    Float[] floats = {0f, -0f, 1f, -1.5f, 0.1f, 1e-4f, 1.17549435e-38f, 16777217f, 1e10f, 3.4e38f, Float.MIN_VALUE, Float.MAX_VALUE, -Float.MAX_VALUE, Float.NaN, Float.intBitsToFloat(0xffc00001), Float.POSITIVE_INFINITY, Float.NEGATIVE_INFINITY};
-    Double[] doubles = {0d, -0d, 1d, -1.5, 0.1, 0.1 + 0.2, 1e-5, 1e15, 1e16, 1e21, 2e23, 1e300, 9007199254740993d, 5e-324, 2.2250738585072014E-308, Double.MIN_VALUE, Double.MAX_VALUE, -Double.MAX_VALUE, Double.NaN, Double.longBitsToDouble(0xfff8000000000001L), Double.POSITIVE_INFINITY, Double.NEGATIVE_INFINITY};
+    Float[] floats = {0f, -0f, 1f, -1.5f, 0.1f, 1e-4f, 1.17549435e-38f, 16777217f, 1e10f, 3.4e38f, Float.MIN_VALUE, Float.MAX_VALUE, -Float.MAX_VALUE, Float.NaN, Float.POSITIVE_INFINITY, Float.NEGATIVE_INFINITY};
+    Double[] doubles = {0d, -0d, 1d, -1.5, 0.1, 0.1 + 0.2, 1e-5, 1e15, 1e16, 1e21, 2e23, 1e300, 9007199254740993d, 5e-324, 2.2250738585072014E-308, Double.MIN_VALUE, Double.MAX_VALUE, -Double.MAX_VALUE, Double.NaN, Double.POSITIVE_INFINITY, Double.NEGATIVE_INFINITY};
     Character[] chars = {'x', '\0', '"', '\\', '\n', 'é', '中', '\uffff', '\ud83d', '\ude00'};
     String[] strings = {null, "", "a", "\0", "\"\\/\b\f\n\r\t\u001f\u007f\u0080", "hello, world: more than eight", "é", "\u07ff\u0800", "中文", "\uffff", "\u2028\u2029\ufeff", "😀x", "\ud83d", "\ude00", "x\ud83d", "\ude00\ud83d", "a\ud83dz\ude00",
       repeat("x", 126), repeat("x", 127), repeat("x", 128), repeat("é", 127), repeat("中", 128), repeat("x", 16382), repeat("😀", 100), "0", "null", "{\"a\":1}"};
