@@ -111,6 +111,7 @@ public class JsonGold {
     runtime();
     sql();
     views();
+    python();
     kryo(two);
     scala();
     out.close();
@@ -291,9 +292,16 @@ public class JsonGold {
     put("ttl-map", () -> new MapSerializer<>(LongSerializer.INSTANCE, Gold.ser(ts, LongSerializer.INSTANCE, NullableSerializer.wrap(LongSerializer.INSTANCE, false))), () -> List.of(Gold.map(1L, Gold.make(tv, 5L, 77L), 2L, Gold.make(tv, null, 78L), 3L, null)));
     put("ttl-aware", () -> Gold.ser(ttl + "TtlAwareSerializer", Gold.ser(ts, LongSerializer.INSTANCE, StringSerializer.INSTANCE)), () -> List.of(Gold.make(tv, "x", 77L)));
     put("ttl-aware-off", () -> Gold.ser(ttl + "TtlAwareSerializer", StringSerializer.INSTANCE), () -> List.of("x"));
+    put("ttl-async", () -> Gold.ser("org.apache.flink.runtime.state.v2.ttl.TtlStateFactory$TtlSerializer", LongSerializer.INSTANCE, StringSerializer.INSTANCE), () -> List.of(Gold.make(tv, "x", 77L)));
+    String co = "org.apache.flink.streaming.api.";
+    put("co-group-union", () -> Gold.ser(co + "datastream.CoGroupedStreams$UnionSerializer", StringSerializer.INSTANCE, LongSerializer.INSTANCE), () -> {
+      String u = Gold.first("org.apache.flink.util.TaggedUnion", co + "datastream.CoGroupedStreams$TaggedUnion").getName();
+      return List.of(new As(Gold.make(u, "x", null), "{\"left\":\"x\"}"), new As(Gold.make(u, null, 5L), "{\"right\":5}")); });
+    put("interval-join-buffer", () -> new ListSerializer<>(Gold.ser(co + "operators.co.IntervalJoinOperator$BufferEntrySerializer", StringSerializer.INSTANCE)), () -> {
+      String b = co + "operators.co.IntervalJoinOperator$BufferEntry";
+      return List.of(new As(list(Gold.make(b, "x", true), Gold.make(b, null, false)), "[{\"element\":\"x\",\"hasBeenJoined\":true},{\"element\":null,\"hasBeenJoined\":false}]")); });
     String se = "org.apache.flink.streaming.runtime.streamrecord.";
     put("stream-element", () -> Gold.ser(se + "StreamElementSerializer", StringSerializer.INSTANCE), () -> List.of(Gold.make(se + "StreamRecord", "x"), Gold.make(se + "StreamRecord", "x", 7L), Gold.make(se + "StreamRecord", "", Long.MIN_VALUE), new org.apache.flink.streaming.api.watermark.Watermark(5), new org.apache.flink.streaming.api.watermark.Watermark(Long.MAX_VALUE)));
-    put("python-byte-array-wrapper", () -> Gold.instance("org.apache.flink.streaming.api.utils.ByteArrayWrapperSerializer"), () -> List.of(Gold.make("org.apache.flink.streaming.api.utils.ByteArrayWrapper", (Object) new byte[] {1, 2, 3}), Gold.make("org.apache.flink.streaming.api.utils.ByteArrayWrapper", (Object) new byte[0])));
   }
 
   // ---- SQL ----------------------------------------------------------------------------------------
@@ -364,8 +372,11 @@ public class JsonGold {
     RowType nested = RowType.of(new LogicalType[] {new BooleanType(), new DoubleType(), RowType.of(new LogicalType[] {new TimestampType(9), new DecimalType(30, 5)}, new String[] {"at", "exact"})}, new String[] {"flag", "size", "inner"});
     GenericRowData changed = GenericRowData.ofKind(RowKind.UPDATE_BEFORE, false, null, null);
     column("row", nested, GenericRowData.of(true, 2.5, GenericRowData.of(time(1, 2), decimal("1.5", 30, 5))), GenericRowData.of(null, null, null), changed);
-    // Java's own serialization holds the type of a RAW column: the bytes of its values can be read by what reads that.
-    column("raw", new RawType<>(Long.class, LongSerializer.INSTANCE), RawValueData.fromObject(7L), RawValueData.fromObject(-1L));
+    // Of a RAW column's type there is only a Java object in the snapshot.
+    RawType<Long> raw = new RawType<>(Long.class, LongSerializer.INSTANCE);
+    put("sql-row-raw", () -> Gold.ser(T + "RowDataSerializer", (Object) RowType.of(raw, new IntType())), () -> List.of(
+        new Opaque(GenericRowData.of(RawValueData.fromObject(7L), 1), "java.lang.Long", "{\"f0\":7,\"f1\":1}"), new As(GenericRowData.of(null, 2), "{\"f0\":null,\"f1\":2}")));
+    put("sql-array-raw", () -> Gold.ser(T + "ArrayDataSerializer", raw), () -> List.of(new Opaque(array(RawValueData.fromObject(7L), null, RawValueData.fromObject(-1L)), "java.lang.Long", "[7,null,-1]"), new As(array((Object) null), "[null]")));
 
     // Null bits: 8 for the kind, then one a field; the first word is full at 56.
     for (int n : new int[] {56, 57}) {
@@ -402,6 +413,18 @@ public class JsonGold {
     put("sql-raw-value", () -> Gold.ser(T + "RawValueDataSerializer", LongSerializer.INSTANCE), v -> Gold.json(((RawValueData<?>) v).toObject(Gold.<TypeSerializer>unchecked(LongSerializer.INSTANCE))), () -> List.of(RawValueData.fromObject(7L), RawValueData.fromObject(Long.MIN_VALUE)));
     put("sql-external", () -> (TypeSerializer<?>) Class.forName(T + "ExternalSerializer").getMethod("of", org.apache.flink.table.types.DataType.class).invoke(null, org.apache.flink.table.api.DataTypes.ROW(org.apache.flink.table.api.DataTypes.FIELD("a", org.apache.flink.table.api.DataTypes.INT()), org.apache.flink.table.api.DataTypes.FIELD("b", org.apache.flink.table.api.DataTypes.STRING()))),
         v -> { Row r = (Row) v; return Gold.object("f0", Gold.json(r.getField(0)), "f1", Gold.json(r.getField(1))); }, () -> List.of(Row.of(5, "x"), Row.of(null, null)));
+  }
+
+  static void python() throws Throwable {
+    String p = T + "serializers.python.";
+    put("python-string", () -> Gold.instance(p + "StringSerializer"), () -> List.of("", "x", "é中😀"));
+    put("python-big-decimal", () -> Gold.instance(p + "BigDecSerializer"), () -> List.of(BigDecimal.ZERO, new BigDecimal("1.5"), new BigDecimal("-123.450")));
+    put("python-date", () -> Gold.instance(p + "DateSerializer"), () -> List.of(new java.sql.Date(0), new java.sql.Date(20_000 * Gold.DAY), new java.sql.Date(-Gold.DAY)));
+    put("python-time", () -> Gold.instance(p + "TimeSerializer"), () -> List.of(new java.sql.Time(0), new java.sql.Time(5), new java.sql.Time(86_399_999)));
+    for (int n : new int[] {3, 6})
+      put("python-timestamp-" + n, () -> Gold.ser(p + "TimestampSerializer", n), () -> List.of(new Timestamp(0), new Timestamp(5), new Timestamp(-1), new Timestamp(1_700_000_000_123L)));
+    put("python-decimal", () -> Gold.ser(p + "DecimalDataSerializer", 10, 2), v -> Gold.sql(new DecimalType(10, 2), v), () -> List.of(decimal("1.5", 10, 2), decimal("-99999999.99", 10, 2)));
+    put("python-byte-array-wrapper", () -> Gold.instance("org.apache.flink.streaming.api.utils.ByteArrayWrapperSerializer"), () -> List.of(Gold.make("org.apache.flink.streaming.api.utils.ByteArrayWrapper", (Object) new byte[] {1, 2, 3}), Gold.make("org.apache.flink.streaming.api.utils.ByteArrayWrapper", (Object) new byte[0])));
   }
 
   static void views() {
