@@ -3,7 +3,6 @@
 // JsonGold <Flink's version> <file>; see make-golden-json.sh
 import java.io.*;
 import java.math.*;
-import java.nio.file.*;
 import java.sql.Timestamp;
 import java.time.*;
 import java.util.*;
@@ -95,7 +94,6 @@ public class JsonGold {
   static void put(String name, TypeInformation<?> t, ExecutionConfig c, Object... values) { put(name, () -> Gold.of(t, c), () -> Arrays.asList(values)); }
 
   static Timestamp timestamp(long ms, int nanos) { Timestamp t = new Timestamp(ms); t.setNanos(nanos); return t; }
-  static String repeat(String s, int n) { return s.repeat(n); }
   @SafeVarargs static <T> ArrayList<T> list(T... all) { return new ArrayList<>(Arrays.asList(all)); }
   static <T> ArrayList<T> times(int n, List<T> unit) { ArrayList<T> all = new ArrayList<>(n * unit.size()); for (int i = 0; i < n; i++) all.addAll(unit); return all; }
 
@@ -128,7 +126,7 @@ public class JsonGold {
     Double[] doubles = {0d, -0d, 1d, -1.5, 0.1, 0.1 + 0.2, 1e-5, 1e15, 1e16, 1e21, 2e23, 1e300, 9007199254740993d, 5e-324, 2.2250738585072014E-308, Double.MIN_VALUE, Double.MAX_VALUE, -Double.MAX_VALUE, Double.NaN, Double.POSITIVE_INFINITY, Double.NEGATIVE_INFINITY};
     Character[] chars = {'x', '\0', '"', '\\', '\n', 'é', '中', '\uffff', '\ud83d', '\ude00'};
     String[] strings = {null, "", "a", "\0", "\"\\/\b\f\n\r\t\u001f\u007f\u0080", "hello, world: more than eight", "é", "\u07ff\u0800", "中文", "\uffff", "\u2028\u2029\ufeff", "😀x", "\ud83d", "\ude00", "x\ud83d", "\ude00\ud83d", "a\ud83dz\ude00",
-      repeat("x", 126), repeat("x", 127), repeat("x", 128), repeat("é", 127), repeat("中", 128), repeat("x", 16382), repeat("😀", 100), "0", "null", "{\"a\":1}"};
+      "x".repeat(126), "x".repeat(127), "x".repeat(128), "é".repeat(127), "中".repeat(128), "x".repeat(16382), "😀".repeat(100), "0", "null", "{\"a\":1}"};
     put("boolean", BooleanSerializer.INSTANCE, (Object[]) booleans);
     put("byte", ByteSerializer.INSTANCE, (Object[]) bytes);
     put("short", ShortSerializer.INSTANCE, (Object[]) shorts);
@@ -138,7 +136,7 @@ public class JsonGold {
     put("double", DoubleSerializer.INSTANCE, (Object[]) doubles);
     put("char", CharSerializer.INSTANCE, (Object[]) chars);
     put("string", StringSerializer.INSTANCE, (Object[]) strings);
-    put("string-long", StringSerializer.INSTANCE, new Repeated(repeat("x", 100_000), 3, 100_000, "\"x\""), new Repeated(repeat("aé中😀", 20_000), 3, 20_000, "\"aé中😀\""));
+    put("string-long", StringSerializer.INSTANCE, new Repeated("x".repeat(100_000), 3, 100_000, "\"x\""), new Repeated("aé中😀".repeat(20_000), 3, 20_000, "\"aé中😀\""));
     put("boolean-value", BooleanValueSerializer.INSTANCE, Arrays.stream(booleans).map(BooleanValue::new).toArray());
     put("byte-value", ByteValueSerializer.INSTANCE, Arrays.stream(bytes).map(ByteValue::new).toArray());
     put("short-value", ShortValueSerializer.INSTANCE, Arrays.stream(shorts).map(ShortValue::new).toArray());
@@ -159,7 +157,7 @@ public class JsonGold {
   }
 
   static void arrays() {
-    String hundred = repeat("abcdefghij", 10);
+    String hundred = "abcdefghij".repeat(10);
     put("booleans", BooleanPrimitiveArraySerializer.INSTANCE, new boolean[0], new boolean[] {true, false, true}, new Repeated(new boolean[100_000], 4, 100_000, "[false]"));
     byte[] every = new byte[256];
     for (int i = 0; i < 256; i++) every[i] = (byte) i;
@@ -232,7 +230,7 @@ public class JsonGold {
     Everything every = new Everything(), zero = new Everything();
     every.z = true; every.b = -1; every.s = -2; every.c = 'ß'; every.i = -3; every.l = Long.MIN_VALUE; every.f = 0.1f; every.d = -0d; every.text = "text"; every.exact = new BigDecimal("1.10"); every.date = new Date(-1);
     put("pojo-of-everything", TypeInformation.of(Everything.class), c, zero, every, (Object) null);
-    put("pojo", () -> { TypeSerializer<Item> s = Gold.of(TypeInformation.of(Item.class), c); return s; }, () -> Arrays.asList(null, new Item(1, "one"), new Item(2, null), new SubItem(1.5), new OtherItem("n"), new OtherItem(null)));
+    put("pojo", () -> Gold.of(TypeInformation.of(Item.class), c), () -> Arrays.asList(null, new Item(1, "one"), new Item(2, null), new SubItem(1.5), new OtherItem("n"), new OtherItem(null)));
     Order order = new Order(), parent = new Order();
     parent.item = new SubItem(2); parent.items = new Item[] {null, new Item(3, "three"), new SubItem(-1)}; parent.pair = Tuple2.of(1L, "p"); parent.colour = Colour.BLUE; parent.flag = false; parent.raw = new byte[] {1}; parent.at = Instant.ofEpochSecond(1, 1);
     order.item = new OtherItem("deep");
