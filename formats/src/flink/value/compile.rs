@@ -65,9 +65,10 @@ pub(super) enum Node {
         precision: i32,
         scale: i32,
     },
-    /// SQL's timestamp outside of a row.
+    /// SQL's timestamp outside of a row, or PyFlink's `java.sql.Timestamp`.
     Timestamp {
         precision: i32,
+        python: bool,
     },
     /// A length and digits.
     Digits,
@@ -349,9 +350,9 @@ impl Compiler {
                 let min = if *precision <= 18 { 8 } else { 4 };
                 self.add(Node::Decimal { precision: *precision, scale: *scale }, min)
             }
-            Kind::TimestampData { precision, .. } => {
+            Kind::TimestampData { precision, python } => {
                 let min = if *precision <= 3 { 8 } else { 12 };
-                self.add(Node::Timestamp { precision: *precision }, min)
+                self.add(Node::Timestamp { precision: *precision, python: *python }, min)
             }
             Kind::Pojo { class, fields, registered, non_registered } => {
                 self.pojo(node, class, (fields, registered, non_registered), place)

@@ -1,5 +1,6 @@
 //! Values that Java serialized: boxed primitives, strings and constants of enums, and of others the class.
 
+use super::kryo::locale;
 use super::run::Run;
 use super::sink::{Opaque, OpaqueReason, ValueSink, Width};
 use super::text::{Encoding, Text, Units};
@@ -53,6 +54,14 @@ impl<S: ValueSink> Run<'_, '_, '_, S> {
                     }
                     _ => return false,
                 }
+            }
+            ObjectKind::Instance if object.class_name() == "java.util.Locale" => {
+                let part = |name: &str| object.field(name).and_then(Value::string).unwrap_or_default();
+                if !part("script").is_empty() || !part("extensions").is_empty() {
+                    return false;
+                }
+                let name = locale(part("language"), part("country"), part("variant"));
+                self.sink.text(Text::Utf8(&name));
             }
             _ => return false,
         }

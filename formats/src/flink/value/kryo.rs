@@ -26,11 +26,12 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use super::kryo_time::Time;
 use super::number::Unscaled;
 use super::run::{NAMES, Run};
 use super::sink::{ValueSink, Width};
 use super::text::{Encoding, Text, Units};
-use super::time::{Moment, Temporal, days, nanos_of_day};
+use super::time::{Moment, Temporal};
 use crate::flink::serializer::{KryoRegistration, KryoSerializerRef};
 use crate::flink::walk::read::{Rule, Step, bad, byte, skip, stop, varint};
 
@@ -59,18 +60,18 @@ const FIRST_CHILL: u32 = 73;
 /// What a job registered.
 #[derive(Debug)]
 pub(super) struct Kryo {
-    version: KryoVersion,
+    pub(super) version: KryoVersion,
     /// By id.
     registered: Vec<(String, Option<Content>)>,
     /// Classes that have default serializers of the job's.
     overridden: Vec<String>,
     /// The stop for what is not known.
-    stop: u32,
+    pub(super) stop: u32,
 }
 
 /// How the content of an object is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Content {
+pub(super) enum Content {
     Int,
     String,
     Float,
@@ -89,8 +90,10 @@ enum Content {
     Floats,
     Doubles,
     Booleans,
-    Strings,
+    /// Objects with their classes.
     Objects,
+    /// Objects of a final class.
+    ObjectsOf(&'static Content),
     BigInteger,
     BigDecimal,
     Date,
@@ -124,13 +127,7 @@ enum Content {
     UuidFixed,
     InetSocketAddress,
     Optional,
-    Duration,
-    Instant,
-    LocalDate,
-    LocalTime,
-    LocalDateTime,
-    Year,
-    ZoneOffset,
+    Time(Time),
     /// By Java serialization.
     Java,
     /// No content.
@@ -149,10 +146,20 @@ pub(super) struct Seen {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Class {
+pub(super) enum Class {
     Known(Content),
     /// A class of which no more is known than its name.
     Other(Cow<'static, str>),
+}
+
+impl Seen {
+    /// An object that is new, unless it is gone over again.
+    pub(super) fn begins(&mut self, content: Content, pos: usize) {
+        if self.count == self.objects.len() {
+            self.objects.push((content, pos));
+        }
+        self.count += 1;
+    }
 }
 
 impl Kryo {
@@ -250,8 +257,25 @@ fn default_content(class: &str, version: KryoVersion) -> Option<Content> {
         "[F" => C::Floats,
         "[D" => C::Doubles,
         "[Z" => C::Booleans,
-        "[Ljava.lang.String;" => C::Strings,
-        "[Ljava.lang.Object;" => C::Objects,
+        "[Ljava.lang.String;" => C::ObjectsOf(&C::String),
+        "[Ljava.lang.Integer;" => C::ObjectsOf(&C::Int),
+        "[Ljava.lang.Long;" => C::ObjectsOf(&C::Long),
+        "[Ljava.lang.Double;" => C::ObjectsOf(&C::Double),
+        "[Ljava.lang.Float;" => C::ObjectsOf(&C::Float),
+        "[Ljava.lang.Short;" => C::ObjectsOf(&C::Short),
+        "[Ljava.lang.Byte;" => C::ObjectsOf(&C::Byte),
+        "[Ljava.lang.Character;" => C::ObjectsOf(&C::Char),
+        "[Ljava.lang.Boolean;" => C::ObjectsOf(&C::Boolean),
+        "[[B" => C::ObjectsOf(&C::Bytes),
+        "[[I" => C::ObjectsOf(&C::Ints),
+        "[[J" => C::ObjectsOf(&C::Longs),
+        "[[F" => C::ObjectsOf(&C::Floats),
+        "[[D" => C::ObjectsOf(&C::Doubles),
+        "[[Ljava.lang.String;" => C::ObjectsOf(&C::ObjectsOf(&C::String)),
+        "[Ljava.lang.Object;"
+        | "[Ljava.math.BigDecimal;"
+        | "[Ljava.math.BigInteger;"
+        | "[Ljava.util.Date;" => C::Objects,
         "java.math.BigInteger" => C::BigInteger,
         "java.math.BigDecimal" => C::BigDecimal,
         "java.util.Date" => C::Date,
@@ -314,18 +338,10 @@ fn default_content(class: &str, version: KryoVersion) -> Option<Content> {
         "java.util.BitSet" if five => C::BitSet,
         // Its only field holds any object.
         "java.util.Optional" => C::Optional,
-        "java.time.Duration" if five => C::Duration,
-        "java.time.Instant" if five => C::Instant,
-        "java.time.LocalDate" if five => C::LocalDate,
-        "java.time.LocalTime" if five => C::LocalTime,
-        "java.time.LocalDateTime" if five => C::LocalDateTime,
-        "java.time.Year" if five => C::Year,
-        "java.time.ZoneOffset" if five => C::ZoneOffset,
-        "java.time.ZoneRegion" if five => C::Text,
         "java.util.Collections$ReverseComparator" | "java.lang.String$CaseInsensitiveComparator" => {
             C::Nothing
         }
-        _ => return None,
+        _ => return Time::of_class(class).map(C::Time),
     })
 }
 
@@ -348,13 +364,13 @@ impl Content {
 }
 
 /// A varint of 32 bits.
-fn var32(bytes: &[u8], pos: usize) -> Step<(u32, usize)> {
+pub(super) fn var32(bytes: &[u8], pos: usize) -> Step<(u32, usize)> {
     let (value, end) = varint(bytes, pos, 32, Rule::KryoNumber)?;
     Ok((value as u32, end))
 }
 
 /// A varint of 64 bits: eight bytes of 7 bits, and a ninth of 8.
-fn var64(bytes: &[u8], pos: usize) -> Step<(u64, usize)> {
+pub(super) fn var64(bytes: &[u8], pos: usize) -> Step<(u64, usize)> {
     let mut value = 0;
     for i in 0..9 {
         let next = byte(bytes, pos + i)?;
@@ -370,11 +386,11 @@ fn var64(bytes: &[u8], pos: usize) -> Step<(u64, usize)> {
     Ok((value, pos + 9))
 }
 
-fn zigzag32(n: u32) -> i32 {
+pub(super) fn zigzag32(n: u32) -> i32 {
     (n >> 1).cast_signed() ^ -(n & 1).cast_signed()
 }
 
-fn zigzag64(n: u64) -> i64 {
+pub(super) fn zigzag64(n: u64) -> i64 {
     (n >> 1).cast_signed() ^ -(n & 1).cast_signed()
 }
 
@@ -390,7 +406,7 @@ fn flagged(bytes: &[u8], pos: usize) -> Step<(bool, u32, usize)> {
 }
 
 /// A string; `None` for null.
-fn string(bytes: &[u8], pos: usize) -> Step<(Option<Text<'_>>, usize)> {
+pub(super) fn string(bytes: &[u8], pos: usize) -> Step<(Option<Text<'_>>, usize)> {
     let first = byte(bytes, pos)?;
     if first & 0x80 == 0 {
         let rest = bytes.get(pos..).unwrap_or_default();
@@ -425,7 +441,21 @@ fn string(bytes: &[u8], pos: usize) -> Step<(Option<Text<'_>>, usize)> {
     Ok((Some(text), end))
 }
 
-impl<'v, S: ValueSink> Run<'_, 'v, '_, S> {
+/// `Locale.toString` of one without a script and extensions.
+pub(super) fn locale(language: &str, country: &str, variant: &str) -> String {
+    let mut name = language.to_owned();
+    if !country.is_empty() || (!language.is_empty() && !variant.is_empty()) {
+        name.push('_');
+        name.push_str(country);
+    }
+    if !variant.is_empty() && !name.is_empty() {
+        name.push('_');
+        name.push_str(variant);
+    }
+    name
+}
+
+impl<S: ValueSink> Run<'_, '_, '_, S> {
     /// `KryoSerializer.serialize`: `kryo.writeClassAndObject`.
     pub(super) fn kryo(&mut self, kryo: &Kryo, pos: usize, depth: u32) -> Step {
         self.class_and_object(kryo, &mut Seen::default(), pos, depth)
@@ -451,7 +481,12 @@ impl<'v, S: ValueSink> Run<'_, 'v, '_, S> {
     }
 
     /// The class of an object; `None` for null.
-    fn kryo_class(&mut self, kryo: &Kryo, seen: &mut Seen, pos: usize) -> Step<(Option<Class>, usize)> {
+    pub(super) fn kryo_class(
+        &mut self,
+        kryo: &Kryo,
+        seen: &mut Seen,
+        pos: usize,
+    ) -> Step<(Option<Class>, usize)> {
         let (id, at) = var32(self.bytes, pos)?;
         match id {
             0 => Ok((None, at)),
@@ -510,10 +545,7 @@ impl<'v, S: ValueSink> Run<'_, 'v, '_, S> {
             }
             1 if !content.has_references() => self.content(kryo, seen, content, at, depth),
             1 => {
-                if seen.count == seen.objects.len() {
-                    seen.objects.push((content, at));
-                }
-                seen.count += 1;
+                seen.begins(content, at);
                 self.content(kryo, seen, content, at, depth)
             }
             _ => {
@@ -553,10 +585,9 @@ impl<'v, S: ValueSink> Run<'_, 'v, '_, S> {
     fn content(&mut self, kryo: &Kryo, seen: &mut Seen, content: Content, pos: usize, depth: u32) -> Step {
         let five = kryo.version == KryoVersion::Five;
         match content {
-            Content::Int | Content::Year => {
+            Content::Int => {
                 let (n, end) = var32(self.bytes, pos)?;
-                let n = if content == Content::Int { zigzag32(n) } else { n.cast_signed() };
-                self.sink.integer(n.into(), Width::W32);
+                self.sink.integer(zigzag32(n).into(), Width::W32);
                 Ok(end)
             }
             Content::Long => {
@@ -624,8 +655,8 @@ impl<'v, S: ValueSink> Run<'_, 'v, '_, S> {
                     run.content(kryo, seen, of, pos, depth)
                 })
             }
-            Content::Strings => {
-                let class = Class::Known(Content::String);
+            Content::ObjectsOf(of) => {
+                let class = Class::Known(*of);
                 self.array(kryo, seen, pos, depth, |run, kryo, seen, pos| {
                     run.object_of(kryo, seen, &class, true, pos, depth + 1)
                 })
@@ -730,63 +761,7 @@ impl<'v, S: ValueSink> Run<'_, 'v, '_, S> {
                     Ok(end)
                 })
             }
-            Content::Duration => {
-                let seconds = i64::from_be_bytes(self.kryo_fixed(kryo, pos)?);
-                let (nanos, end) = var32(self.bytes, pos + 8)?;
-                self.object(|run| {
-                    run.long_field(&NAMES.seconds, seconds);
-                    run.int_field(&NAMES.nanos, nanos.cast_signed());
-                    Ok(end)
-                })
-            }
-            Content::Instant => {
-                let (seconds, at) = var64(self.bytes, pos)?;
-                let (nanos, end) = var32(self.bytes, at)?;
-                let moment = Moment { seconds: seconds.cast_signed(), nanos, digits: 0 };
-                self.moment(Temporal::Instant(moment), pos, end)
-            }
-            Content::LocalDate => {
-                let (date, end) = self.kryo_date(pos)?;
-                match date {
-                    Some(days) => self.sink.temporal(Temporal::Date(days)),
-                    None => {
-                        self.skipped(pos, end, bad(pos, Rule::Date));
-                    }
-                }
-                Ok(end)
-            }
-            Content::LocalTime => {
-                let (time, end) = self.kryo_time(pos)?;
-                self.moment(Temporal::Time(time.unwrap_or(u64::MAX), 0), pos, end)
-            }
-            Content::LocalDateTime => {
-                let (date, at) = self.kryo_date(pos)?;
-                let (time, end) = self.kryo_time(at)?;
-                match (date, time) {
-                    (Some(days), Some(nanos)) => {
-                        let seconds = days * 86_400 + (nanos / 1_000_000_000) as i64;
-                        let nanos = (nanos % 1_000_000_000) as u32;
-                        self.sink.temporal(Temporal::DateTime(Moment { seconds, nanos, digits: 0 }));
-                    }
-                    _ => {
-                        let rule = if date.is_none() { Rule::Date } else { Rule::Time };
-                        self.skipped(pos, end, bad(pos, rule));
-                    }
-                }
-                Ok(end)
-            }
-            Content::ZoneOffset => {
-                let quarters = byte(self.bytes, pos)?.cast_signed();
-                let (seconds, end) = if quarters == 127 {
-                    (i32::from_be_bytes(self.kryo_fixed(kryo, pos + 1)?), pos + 5)
-                } else {
-                    (i32::from(quarters) * 900, pos + 1)
-                };
-                self.object(|run| {
-                    run.int_field(&NAMES.seconds, seconds);
-                    Ok(end)
-                })
-            }
+            Content::Time(time) => self.kryo_temporal(kryo, seen, time, pos),
             Content::Java => self.java_object(pos),
         }
     }
@@ -839,10 +814,7 @@ impl<'v, S: ValueSink> Run<'_, 'v, '_, S> {
             (None, at) => Ok(at),
             (Some(Class::Known(Content::Nothing)), at) => match var32(self.bytes, at)? {
                 (1, end) => {
-                    if seen.count == seen.objects.len() {
-                        seen.objects.push((Content::Nothing, end));
-                    }
-                    seen.count += 1;
+                    seen.begins(Content::Nothing, end);
                     Ok(end)
                 }
                 (_, end) => Ok(end),
@@ -919,18 +891,15 @@ impl<'v, S: ValueSink> Run<'_, 'v, '_, S> {
     /// Language, country and variant.
     fn locale(&mut self, pos: usize) -> Step {
         let mut end = pos;
-        let mut name = String::new();
-        for _ in 0..3 {
+        let mut parts: [String; 3] = Default::default();
+        for part in &mut parts {
             let (text, at) = string(self.bytes, end)?;
-            if let Some(text) = text.filter(|text| text.len() > 0) {
-                if end > pos {
-                    name.push('_');
-                }
-                name.extend(text.chars().map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER)));
-            }
+            let chars = text.into_iter().flat_map(Text::chars);
+            part.extend(chars.map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER)));
             end = at;
         }
-        self.sink.text(Text::Utf8(name.strip_prefix('_').unwrap_or(&name)));
+        let [language, country, variant] = parts;
+        self.sink.text(Text::Utf8(&locale(&language, &country, &variant)));
         Ok(end)
     }
 
@@ -972,31 +941,5 @@ impl<'v, S: ValueSink> Run<'_, 'v, '_, S> {
             self.skipped(pos, end, bad(pos, Rule::Time));
         }
         Ok(end)
-    }
-
-    /// Varint year, u8 month, u8 day.
-    fn kryo_date(&self, pos: usize) -> Step<(Option<i64>, usize)> {
-        let (year, at) = var32(self.bytes, pos)?;
-        let [month, day] = self.fixed(at)?;
-        Ok((days(year.cast_signed(), month, day), at + 2))
-    }
-
-    /// Hour, minute, second and nanoseconds; behind the last one that is not 0, which is inverted, nothing is written.
-    fn kryo_time(&self, pos: usize) -> Step<(Option<u64>, usize)> {
-        let mut parts = [0; 3];
-        let mut at = pos;
-        for part in &mut parts {
-            let next = byte(self.bytes, at)?;
-            at += 1;
-            let last = next & 0x80 != 0;
-            *part = if last { !next } else { next };
-            if last {
-                let [hour, minute, second] = parts;
-                return Ok((nanos_of_day(hour, minute, second, 0), at));
-            }
-        }
-        let (nanos, end) = var32(self.bytes, at)?;
-        let [hour, minute, second] = parts;
-        Ok((nanos_of_day(hour, minute, second, nanos), end))
     }
 }

@@ -6,6 +6,7 @@ mod compile;
 mod java;
 mod json;
 mod kryo;
+mod kryo_time;
 mod number;
 mod run;
 mod sink;

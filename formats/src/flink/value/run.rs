@@ -44,8 +44,6 @@ pub(super) struct Names {
     pub(super) metadata: Name,
     pub(super) host: Name,
     pub(super) port: Name,
-    pub(super) seconds: Name,
-    pub(super) nanos: Name,
 }
 
 pub(super) static NAMES: LazyLock<Names> = LazyLock::new(|| Names {
@@ -70,8 +68,6 @@ pub(super) static NAMES: LazyLock<Names> = LazyLock::new(|| Names {
     metadata: Name::new("metadata"),
     host: Name::new("host"),
     port: Name::new("port"),
-    seconds: Name::new("seconds"),
-    nanos: Name::new("nanos"),
 });
 
 /// The state of going over one value.
@@ -232,7 +228,7 @@ impl<'d, 'v, 's, S: ValueSink> Run<'d, 'v, 's, S> {
                 Ok(end)
             }
             Node::Decimal { precision, scale } => self.sql_decimal(*precision, *scale, pos),
-            Node::Timestamp { precision } => self.sql_timestamp(*precision, pos),
+            Node::Timestamp { precision, python } => self.sql_timestamp(*precision, *python, pos),
             Node::Digits => {
                 let end = sized(self.bytes, pos, 1)?;
                 self.digits(pos + 4..end)

@@ -332,7 +332,7 @@ impl<'v, S: ValueSink> Run<'_, 'v, '_, S> {
                     }
                     (i64::from_le_bytes(self.fixed(at)?), nanos)
                 };
-                self.sql_moment(millis, nanos, *zoned).map_err(|rule| bad(pos, rule))?;
+                self.sql_moment(millis, nanos, *zoned, 0).map_err(|rule| bad(pos, rule))?;
             }
             Sql::Text => {
                 let part = self.sql_part(pos, range, true)?;
@@ -397,11 +397,11 @@ impl<'v, S: ValueSink> Run<'_, 'v, '_, S> {
         self.temporal(Temporal::Time(nanos, 0), millis.into(), Width::W32);
     }
 
-    fn sql_moment(&mut self, millis: i64, nanos: u32, zoned: bool) -> Result<(), Rule> {
+    fn sql_moment(&mut self, millis: i64, nanos: u32, zoned: bool, digits: u8) -> Result<(), Rule> {
         if nanos >= 1_000_000 {
             return Err(Rule::Time);
         }
-        let moment = Moment::of_millis(millis, nanos, 0);
+        let moment = Moment::of_millis(millis, nanos, digits);
         self.sink.temporal(if zoned { Temporal::Instant(moment) } else { Temporal::DateTime(moment) });
         Ok(())
     }
@@ -418,10 +418,11 @@ impl<'v, S: ValueSink> Run<'_, 'v, '_, S> {
     }
 
     /// `TimestampDataSerializer`: i64 ms, and from precision 4 on i32 nanoseconds of the ms.
-    pub(super) fn sql_timestamp(&mut self, precision: i32, pos: usize) -> Step {
+    pub(super) fn sql_timestamp(&mut self, precision: i32, python: bool, pos: usize) -> Step {
         let millis = self.i64(pos)?;
         let (nanos, end) = if precision <= 3 { (0, pos + 8) } else { (self.i32(pos + 8)?, pos + 12) };
-        if self.sql_moment(millis, nanos.cast_unsigned(), false).is_err() {
+        let digits = if python { 3 } else { 0 };
+        if self.sql_moment(millis, nanos.cast_unsigned(), python, digits).is_err() {
             self.skipped(pos, end, bad(pos + 8, Rule::Time));
         }
         Ok(end)

@@ -119,7 +119,7 @@ fn time(seconds: i64, nanos: u32, at_least: u8, out: &mut Vec<u8>) {
 }
 
 /// A number with zeros in front.
-fn digits(n: u64, width: usize, out: &mut Vec<u8>) {
+pub(super) fn digits(n: u64, width: usize, out: &mut Vec<u8>) {
     let mut buffer = itoa::Buffer::new();
     let text = buffer.format(n);
     out.extend(std::iter::repeat_n(b'0', width.saturating_sub(text.len())));
