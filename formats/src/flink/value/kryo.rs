@@ -26,6 +26,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use super::TOO_DEEP;
 use super::kryo_time::Time;
 use super::number::Unscaled;
 use super::run::{NAMES, Run};
@@ -137,12 +138,20 @@ pub(super) enum Content {
 /// What a value had so far.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
-    /// Where each object's content stands, and how it is written.
-    objects: Vec<(Content, usize)>,
+    objects: Vec<Object>,
     /// How many objects began before the place that is read now: fewer, where one is gone over again.
     count: usize,
     /// Where each name stands, and its class.
     names: Vec<(usize, Class)>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Object {
+    content: Content,
+    /// Where its content stands.
+    pos: usize,
+    /// Whether that was gone over to its end.
+    whole: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -153,12 +162,25 @@ pub(super) enum Class {
 }
 
 impl Seen {
-    /// An object that is new, unless it is gone over again.
-    pub(super) fn begins(&mut self, content: Content, pos: usize) {
+    /// An object that is new, unless it is gone over again: its number.
+    fn begins(&mut self, content: Content, pos: usize) -> usize {
         if self.count == self.objects.len() {
-            self.objects.push((content, pos));
+            self.objects.push(Object { content, pos, whole: false });
         }
         self.count += 1;
+        self.count - 1
+    }
+
+    fn ends(&mut self, object: usize) {
+        if let Some(object) = self.objects.get_mut(object) {
+            object.whole = true;
+        }
+    }
+
+    /// An object of which nothing is told by itself.
+    pub(super) fn passes(&mut self, content: Content, pos: usize) {
+        let object = self.begins(content, pos);
+        self.ends(object);
     }
 }
 
@@ -545,19 +567,23 @@ impl<S: ValueSink> Run<'_, '_, '_, S> {
             }
             1 if !content.has_references() => self.content(kryo, seen, content, at, depth),
             1 => {
-                seen.begins(content, at);
-                self.content(kryo, seen, content, at, depth)
+                let object = seen.begins(content, at);
+                let end = self.content(kryo, seen, content, at, depth)?;
+                seen.ends(object);
+                Ok(end)
             }
             _ => {
                 let index = reference.checked_sub(2).map(|index| index as usize);
                 let found = index.and_then(|index| Some((index, *seen.objects.get(index)?)));
-                let Some((index, (content, place))) = found else {
-                    return Err(bad(pos, Rule::KryoReference));
-                };
+                let Some((index, object)) = found else { return Err(bad(pos, Rule::KryoReference)) };
+                // One that holds itself.
+                if !object.whole {
+                    return Ok(self.skipped(pos, at, stop(pos, TOO_DEEP)));
+                }
                 // What it stands for is told again, from where it is written.
+                self.step(object.pos, depth + 1)?;
                 let count = std::mem::replace(&mut seen.count, index + 1);
-                self.step(place, depth + 1)?;
-                self.content(kryo, seen, content, place, depth + 1)?;
+                self.content(kryo, seen, object.content, object.pos, depth + 1)?;
                 seen.count = count;
                 Ok(at)
             }
@@ -693,8 +719,10 @@ impl<S: ValueSink> Run<'_, '_, '_, S> {
                 self.moment(Temporal::Instant(moment), pos, end)
             }
             Content::Pattern => {
-                let end = self.kryo_text(pos)?;
-                Ok(var32(self.bytes, end)?.1)
+                let (_, flags) = string(self.bytes, pos)?;
+                let (_, end) = var32(self.bytes, flags)?;
+                self.kryo_text(pos)?;
+                Ok(end)
             }
             Content::Locale => self.locale(pos),
             Content::EmptyList => self.list(|_| Ok(pos)),
@@ -814,7 +842,7 @@ impl<S: ValueSink> Run<'_, '_, '_, S> {
             (None, at) => Ok(at),
             (Some(Class::Known(Content::Nothing)), at) => match var32(self.bytes, at)? {
                 (1, end) => {
-                    seen.begins(Content::Nothing, end);
+                    seen.passes(Content::Nothing, end);
                     Ok(end)
                 }
                 (_, end) => Ok(end),

@@ -134,7 +134,7 @@ impl<'v> Parts<'_, 'v> {
         let pos = self.pos;
         match self.varint()? {
             1 => {
-                self.seen.begins(of, self.pos);
+                self.seen.passes(of, self.pos);
                 Ok(())
             }
             _ => Err(stop(pos, self.kryo.stop)),

@@ -544,7 +544,7 @@ impl<'d, 'v, 's, S: ValueSink> Run<'d, 'v, 's, S> {
     pub(super) fn fixed<const N: usize>(&self, pos: usize) -> Step<[u8; N]> {
         match self.bytes.get(pos..).and_then(|rest| rest.first_chunk::<N>()) {
             Some(bytes) => Ok(*bytes),
-            None => Err(bad(pos, Rule::TooShort)),
+            None => Err(bad(pos.min(self.bytes.len()), Rule::TooShort)),
         }
     }
 
