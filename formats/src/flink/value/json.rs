@@ -274,7 +274,7 @@ fn escape(text: &str, out: &mut Vec<u8>) {
 }
 
 /// Bytes as lower-case hex.
-fn hex(bytes: &[u8], out: &mut Vec<u8>) {
+pub(super) fn hex(bytes: &[u8], out: &mut Vec<u8>) {
     let digit = |n: u8| if n < 10 { b'0' + n } else { b'a' + (n - 10) };
     out.reserve(bytes.len() * 2);
     out.extend(bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 0xf)]));

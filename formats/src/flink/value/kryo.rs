@@ -27,7 +27,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use super::TOO_DEEP;
-use super::kryo_time::Time;
+use super::kryo_time::JavaTime;
 use super::number::Unscaled;
 use super::run::{NAMES, Run};
 use super::sink::{ValueSink, Width};
@@ -128,7 +128,7 @@ pub(super) enum Content {
     UuidFixed,
     InetSocketAddress,
     Optional,
-    Time(Time),
+    Time(JavaTime),
     /// By Java serialization.
     Java,
     /// No content.
@@ -363,7 +363,7 @@ fn default_content(class: &str, version: KryoVersion) -> Option<Content> {
         "java.util.Collections$ReverseComparator" | "java.lang.String$CaseInsensitiveComparator" => {
             C::Nothing
         }
-        _ => return Time::of_class(class).map(C::Time),
+        _ => return JavaTime::of_class(class).map(C::Time),
     })
 }
 

@@ -28,7 +28,7 @@ use crate::flink::walk::read::{Rule, Step, bad, byte, stop};
 
 /// A class of `java.time`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Time {
+pub(super) enum JavaTime {
     Duration,
     Instant,
     LocalDate,
@@ -45,7 +45,7 @@ pub(super) enum Time {
     ZonedDateTime,
 }
 
-impl Time {
+impl JavaTime {
     pub(super) fn of_class(class: &str) -> Option<Self> {
         Some(match class.strip_prefix("java.time.")? {
             "Duration" => Self::Duration,
@@ -178,9 +178,9 @@ impl<'v> Parts<'_, 'v> {
     }
 
     fn date_time(&mut self) -> Step<Temporal> {
-        self.reference(Content::Time(Time::LocalDate))?;
+        self.reference(Content::Time(JavaTime::LocalDate))?;
         let days = self.date()?;
-        self.reference(Content::Time(Time::LocalTime))?;
+        self.reference(Content::Time(JavaTime::LocalTime))?;
         let nanos = self.time()?;
         let seconds = days * 86_400 + (nanos / 1_000_000_000) as i64;
         Ok(Temporal::DateTime(Moment { seconds, nanos: (nanos % 1_000_000_000) as u32, digits: 0 }))
@@ -220,62 +220,62 @@ impl<'v> Parts<'_, 'v> {
 }
 
 impl<'v, S: ValueSink> Run<'_, 'v, '_, S> {
-    pub(super) fn kryo_temporal(&mut self, kryo: &Kryo, seen: &mut Seen, time: Time, pos: usize) -> Step {
+    pub(super) fn kryo_temporal(&mut self, kryo: &Kryo, seen: &mut Seen, time: JavaTime, pos: usize) -> Step {
         let mut parts = Parts { bytes: self.bytes, pos, kryo, seen };
         let mut text = Vec::new();
         match time {
-            Time::LocalDate => {
+            JavaTime::LocalDate => {
                 let date = Temporal::Date(parts.date()?);
                 self.sink.temporal(date);
             }
-            Time::LocalTime => {
+            JavaTime::LocalTime => {
                 let time = Temporal::Time(parts.time()?, 0);
                 self.sink.temporal(time);
             }
-            Time::LocalDateTime => {
+            JavaTime::LocalDateTime => {
                 let date_time = parts.date_time()?;
                 self.sink.temporal(date_time);
             }
-            Time::Instant => {
+            JavaTime::Instant => {
                 let (seconds, nanos) = parts.seconds(false)?;
                 let instant = Temporal::Instant(Moment { seconds, nanos, digits: 0 });
                 self.temporal(instant, seconds, Width::W64);
             }
-            Time::Year => {
+            JavaTime::Year => {
                 let year = parts.int()?;
                 self.sink.integer(year.into(), Width::W32);
             }
-            Time::Duration => {
+            JavaTime::Duration => {
                 let (seconds, nanos) = parts.seconds(true)?;
                 duration(seconds, nanos, &mut text);
             }
-            Time::Period => {
+            JavaTime::Period => {
                 let (a, b, c) = (parts.int()?, parts.int()?, parts.int()?);
                 if parts.is_five() { period([a, b, c], &mut text) } else { period([c, b, a], &mut text) }
             }
-            Time::ZoneOffset => offset(parts.offset()?, &mut text),
-            Time::ZoneRegion => {
+            JavaTime::ZoneOffset => offset(parts.offset()?, &mut text),
+            JavaTime::ZoneRegion => {
                 parts.reference(Content::String)?;
                 text = parts.string()?.into_bytes();
             }
-            Time::OffsetTime if parts.is_five() => {
+            JavaTime::OffsetTime if parts.is_five() => {
                 Temporal::Time(parts.time()?, 0).write(&mut text);
                 offset(parts.offset()?, &mut text);
             }
-            Time::OffsetTime => {
-                parts.reference(Content::Time(Time::ZoneOffset))?;
+            JavaTime::OffsetTime => {
+                parts.reference(Content::Time(JavaTime::ZoneOffset))?;
                 let seconds = parts.offset()?;
-                parts.reference(Content::Time(Time::LocalTime))?;
+                parts.reference(Content::Time(JavaTime::LocalTime))?;
                 Temporal::Time(parts.time()?, 0).write(&mut text);
                 offset(seconds, &mut text);
             }
-            Time::OffsetDateTime => {
-                parts.reference(Content::Time(Time::LocalDateTime))?;
+            JavaTime::OffsetDateTime => {
+                parts.reference(Content::Time(JavaTime::LocalDateTime))?;
                 parts.date_time()?.write(&mut text);
-                parts.reference(Content::Time(Time::ZoneOffset))?;
+                parts.reference(Content::Time(JavaTime::ZoneOffset))?;
                 offset(parts.offset()?, &mut text);
             }
-            Time::ZonedDateTime if parts.is_five() => {
+            JavaTime::ZonedDateTime if parts.is_five() => {
                 parts.date_time()?.write(&mut text);
                 let zone = parts.string()?;
                 // That of an offset is the offset; that of a region is not written.
@@ -284,27 +284,27 @@ impl<'v, S: ValueSink> Run<'_, 'v, '_, S> {
                     _ => bracketed(&zone, &mut text),
                 }
             }
-            Time::ZonedDateTime => {
-                parts.reference(Content::Time(Time::LocalDateTime))?;
+            JavaTime::ZonedDateTime => {
+                parts.reference(Content::Time(JavaTime::LocalDateTime))?;
                 parts.date_time()?.write(&mut text);
-                parts.reference(Content::Time(Time::ZoneOffset))?;
+                parts.reference(Content::Time(JavaTime::ZoneOffset))?;
                 offset(parts.offset()?, &mut text);
                 let pos = parts.pos;
                 let (class, at) = self.kryo_class(kryo, parts.seen, pos)?;
                 parts.pos = at;
                 match class {
-                    Some(Class::Known(content @ Content::Time(Time::ZoneRegion))) => {
+                    Some(Class::Known(content @ Content::Time(JavaTime::ZoneRegion))) => {
                         parts.reference(content)?;
                         parts.reference(Content::String)?;
                         let zone = parts.string()?;
                         bracketed(&zone, &mut text);
                     }
                     // The offset that was there before.
-                    Some(Class::Known(Content::Time(Time::ZoneOffset))) if parts.varint()? > 1 => {}
+                    Some(Class::Known(Content::Time(JavaTime::ZoneOffset))) if parts.varint()? > 1 => {}
                     _ => return Err(stop(pos, kryo.stop)),
                 }
             }
-            Time::YearMonth => {
+            JavaTime::YearMonth => {
                 let (year, month) = if parts.is_five() {
                     (parts.varint()?, parts.byte()?)
                 } else {
@@ -319,7 +319,7 @@ impl<'v, S: ValueSink> Run<'_, 'v, '_, S> {
                 text.push(b'-');
                 digits(month.into(), 2, &mut text);
             }
-            Time::MonthDay => {
+            JavaTime::MonthDay => {
                 let (first, second) = (parts.small()?, parts.small()?);
                 let (month, day) = if parts.is_five() { (first, second) } else { (second, first) };
                 // A leap year has all.
@@ -333,7 +333,7 @@ impl<'v, S: ValueSink> Run<'_, 'v, '_, S> {
         let end = parts.pos;
         if let (false, Ok(text)) = (text.is_empty(), std::str::from_utf8(&text)) {
             self.sink.text(Text::Utf8(text));
-        } else if time == Time::ZoneRegion {
+        } else if time == JavaTime::ZoneRegion {
             self.sink.text(Text::Utf8(""));
         }
         Ok(end)

@@ -19,7 +19,7 @@ use crate::flink::walk::{BadValue, StopKind};
 /// Parts that a value may have besides those that have bytes of their own.
 const FREE_STEPS: u64 = 1 << 16;
 /// Parts that a byte may make, in all that nests around it.
-const STEPS_PER_BYTE: u64 = 1 << 9;
+const STEPS_PER_BYTE: u64 = 1 << 7;
 
 /// Names that no serializer stores.
 pub(super) struct Names {

@@ -407,3 +407,63 @@ fn a_subclass_that_is_not_listed_says_its_class() {
     );
     assert!(matches!(decoded.walked, Walked::Stopped { at: 8, .. }), "{decoded:?}");
 }
+
+// ---- paths ---------------------------------------------------------------------------------------
+
+#[test]
+fn paths_pick_what_is_there() {
+    let int = || Tree::Fixed("Int", 4);
+    let tree = Tree::Tuple(vec![
+        int(),
+        Tree::Pojo(vec![Tree::String, Tree::List(int().into())]),
+        Tree::Map(Tree::String.into(), int().into()),
+        Tree::Map(int().into(), Tree::BigDecimal.into()),
+        Tree::Bytes,
+    ]);
+    let value = [
+        &[0, 0, 0, 7][..],
+        b"\x02\0\x03ab\0\0\0\0\x02\0\0\0\x05\0\0\0\x06",
+        b"\0\0\0\x02\x02k\0\0\0\0\x08\x02n\x01",
+        b"\0\0\0\x01\0\0\0\x09\0\0\0\0\x05\x7b\0\0\0\x02",
+        b"\0\0\0\x01\xfe",
+    ]
+    .concat();
+    let decoder = of_tree(&tree);
+    let paths: Vec<_> = [
+        "f0", "f1.f0", "f1.f1[1]", "f1.f1[2]", "f2.k", "f2.n", "f2.z", "f3.9", "f4", "f1", "", "f1.f0.x",
+        "f9", "f0[0]",
+    ]
+    .iter()
+    .map(|path| ValuePath::parse(path).unwrap())
+    .collect();
+    let mut sink = PathSink::new(&paths);
+    for _ in 0..2 {
+        sink.clear();
+        assert_eq!(decoder.decode(&value, &mut sink).walked, Walked::End(value.len()));
+        let text = |text: &str| Scalar::Text(text.to_owned());
+        assert_eq!(
+            sink.found(),
+            [
+                Scalar::Integer(7),
+                text("ab"),
+                Scalar::Integer(6),
+                Scalar::Missing,
+                Scalar::Integer(8),
+                Scalar::Null,
+                Scalar::Missing,
+                Scalar::Decimal(Digits::parse("1.23").unwrap()),
+                text("fe"),
+                Scalar::Other,
+                Scalar::Other,
+                Scalar::Missing,
+                Scalar::Missing,
+                Scalar::Missing,
+            ]
+        );
+    }
+    // The value itself.
+    let paths = [ValuePath::parse("").unwrap()];
+    let mut sink = PathSink::new(&paths);
+    of_tree(&int()).decode(&[0, 0, 0, 9], &mut sink);
+    assert_eq!(sink.found(), [Scalar::Integer(9)]);
+}
