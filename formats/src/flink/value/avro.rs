@@ -8,7 +8,7 @@
 //! Sources: `flink-avro …/DataOutputEncoder`, `DataInputDecoder` of Flink 1.13 and 2.3; logical types: the specification of Avro 1.11.
 
 use super::number::Unscaled;
-use super::run::{NAMES, Run};
+use super::run::{EntryPart, NAMES, Run};
 use super::sink::{ValueSink, Width};
 use super::text::Text;
 use super::time::{Moment, Temporal};
@@ -77,13 +77,13 @@ impl<S: ValueSink> Run<'_, '_, '_, S> {
             }),
             AvroType::Map(values) => self.map(|run| {
                 run.avro_blocks(pos, |run, pos| {
-                    run.entry(
-                        |run| {
+                    run.entry(pos, |run, part, pos| match part {
+                        EntryPart::Key => {
                             let end = sized(run.bytes, pos, 1).and_then(|end| run.utf8(pos + 4..end));
                             end.map_err(|halt| run.failed(pos, halt))
-                        },
-                        |run, pos| run.avro_value(schema, *values, false, pos, depth + 1),
-                    )
+                        }
+                        EntryPart::Value => run.avro_value(schema, *values, false, pos, depth + 1),
+                    })
                 })
             }),
             AvroType::Union(branches) => {

@@ -1,12 +1,13 @@
 //! Values that Java serialized: boxed primitives, strings and constants of enums, and of others the class.
 
+use super::TOO_LARGE;
 use super::kryo::locale;
 use super::run::Run;
 use super::sink::{Opaque, OpaqueReason, ValueSink, Width};
 use super::text::{Encoding, Text, Units};
 use crate::cursor::Cursor;
 use crate::flink::walk::StopKind;
-use crate::flink::walk::read::{Rule, Step, bad};
+use crate::flink::walk::read::{Rule, Step, bad, stop};
 use crate::java::stream::{JavaStream, ObjectKind, ObjectRef, Value};
 
 impl<S: ValueSink> Run<'_, '_, '_, S> {
@@ -22,6 +23,9 @@ impl<S: ValueSink> Run<'_, '_, '_, S> {
             }
         };
         let end = self.bytes.len() - cursor.rest().len();
+        if end - pos > self.sink.room() {
+            return Err(stop(pos, TOO_LARGE));
+        }
         let root = stream.root();
         if !self.java_value(root) {
             let why = OpaqueReason::Stop(StopKind::JavaObject);

@@ -53,6 +53,12 @@ impl KryoVersion {
     }
 }
 
+/// Serializers that leave it to Java.
+const JAVA: [&str; 2] = [
+    "com.esotericsoftware.kryo.serializers.JavaSerializer",
+    "org.apache.flink.api.java.typeutils.runtime.kryo.JavaSerializer",
+];
+
 /// The first id of what a snapshot lists.
 const FIRST_REGISTERED: u32 = 85;
 /// The first id of Chill's classes.
@@ -196,6 +202,9 @@ impl Kryo {
         for registration in registrations {
             let content = match registration.serializer {
                 KryoSerializerRef::Unspecified => kryo.content(&registration.class),
+                KryoSerializerRef::Class(ref serializer) if JAVA.contains(&serializer.as_str()) => {
+                    Some(Content::Java)
+                }
                 _ => None,
             };
             kryo.registered.push((registration.class.clone(), content));
@@ -362,6 +371,10 @@ fn default_content(class: &str, version: KryoVersion) -> Option<Content> {
         "java.util.Optional" => C::Optional,
         "java.util.Collections$ReverseComparator" | "java.lang.String$CaseInsensitiveComparator" => {
             C::Nothing
+        }
+        // Flink's default for every `Throwable`.
+        _ if class.starts_with("java.") && (class.ends_with("Exception") || class.ends_with("Error")) => {
+            C::Java
         }
         _ => return JavaTime::of_class(class).map(C::Time),
     })
@@ -859,12 +872,7 @@ impl<S: ValueSink> Run<'_, '_, '_, S> {
     fn kryo_entries(&mut self, kryo: &Kryo, seen: &mut Seen, n: usize, pos: usize, depth: u32) -> Step {
         let mut pos = pos;
         for _ in 0..n {
-            // Both take what was seen, one after the other.
-            let seen = std::cell::RefCell::new(&mut *seen);
-            pos = self.entry(
-                |run| run.kryo_object(kryo, &mut seen.borrow_mut(), pos, depth + 1),
-                |run, pos| run.kryo_object(kryo, &mut seen.borrow_mut(), pos, depth + 1),
-            )?;
+            pos = self.entry(pos, |run, _, pos| run.kryo_object(kryo, seen, pos, depth + 1))?;
         }
         Ok(pos)
     }

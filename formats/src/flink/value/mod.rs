@@ -1,4 +1,27 @@
 //! Values of every serializer, decoded by the serializer's snapshot alone.
+//!
+//! A [`ValueDecoder`] is compiled once from a [`SerializerSnapshot`]; it goes over a value and calls a [`ValueSink`] for each part. It
+//! builds nothing, so that what a value costs is what its sink makes of it: [`JsonSink`] writes JSON, [`PathSink`] picks what filters
+//! compare. How bytes are laid out stands with [`walk`](super::walk), whose rules and functions a decoder uses, and in the modules here, for what walkers
+//! step over as a whole: SQL's binary rows, Kryo.
+//!
+//! # What cannot be decoded
+//!
+//! It is told as [`Opaque`]. Where its length is known (a constant that is not in the enum, a row of SQL that is broken), what follows it is
+//! decoded. Else it covers the rest of the bytes, all that is open ends, and [`Decoded::walked`] says where and why: as a walk does,
+//! though decoding goes on where a walk stops and bytes say more than snapshots do (Kryo, Java's streams).
+//!
+//! What bytes may cost is bounded: values nest 256 deep; parts that have no bytes, or that several refer to, are counted; a sink says how much room it
+//! has ([`ValueSink::room`]), as [`JsonSink`] does by [`JsonLimits`]. Beyond that, the rest of a value is opaque.
+//!
+//! # JSON
+//!
+//! Whole numbers have all digits, and floating-point ones those that tell them apart; NaN and infinities are strings. Numbers of any size are
+//! strings, in plain digits unless the scale is negative or large. Texts are strings, or `{"$utf16": hex}` if they are no valid UTF-16; bytes
+//! are hex. Lists and arrays are arrays, maps arrays of `{"key", "value"}`. Dates and times are as ISO 8601 and `java.time` have them. Objects have
+//! names of fields where these are stored, and `f0`, `f1`, … (`_1`, … of Scala's products) where not. What begins with `$` is no field: `$class` of a
+//! subclass, `$kind` of a row that is no insertion, `$ttl`, `$incomplete` where the outermost object ends early. What is opaque is
+//! `{"$opaque": hex, "bytes": n}`, with `truncated`, `class`, and either `why` or `error` and `at`.
 
 mod avro;
 mod basic;

@@ -70,6 +70,13 @@ pub(super) static NAMES: LazyLock<Names> = LazyLock::new(|| Names {
     port: Name::new("port"),
 });
 
+/// A part of a map's entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum EntryPart {
+    Key,
+    Value,
+}
+
 /// The state of going over one value.
 pub(super) struct Run<'d, 'v, 's, S> {
     pub(super) decoder: &'d ValueDecoder,
@@ -200,11 +207,9 @@ impl<'d, 'v, 's, S: ValueSink> Run<'d, 'v, 's, S> {
                 let n = count(self.bytes, pos, *min as usize)?;
                 self.map(|run| {
                     run.times(n, pos + 4, |run, pos| {
-                        let (key, value) = (*key, *value);
-                        run.entry(
-                            |run| run.value(key, pos, depth + 1),
-                            |run, pos| run.value(value, pos, depth + 1),
-                        )
+                        run.entry(pos, |run, part, pos| {
+                            run.value(if part == EntryPart::Key { *key } else { *value }, pos, depth + 1)
+                        })
                     })
                 })
             }
@@ -281,17 +286,18 @@ impl<'d, 'v, 's, S: ValueSink> Run<'d, 'v, 's, S> {
         end
     }
 
+    /// An entry of a map: `part` is asked for the key, then for the value behind it.
     pub(super) fn entry(
         &mut self,
-        key: impl FnOnce(&mut Self) -> Step,
-        value: impl FnOnce(&mut Self, usize) -> Step,
+        pos: usize,
+        mut part: impl FnMut(&mut Self, EntryPart, usize) -> Step,
     ) -> Step {
         self.sink.begin_entry();
         self.open += 1;
-        let mut end = key(self);
+        let mut end = part(self, EntryPart::Key, pos);
         if let Ok(pos) = end {
             self.sink.entry_value();
-            end = value(self, pos);
+            end = part(self, EntryPart::Value, pos);
         }
         self.open -= 1;
         self.sink.end_entry();

@@ -20,7 +20,7 @@ use std::ops::Range;
 use super::TOO_LARGE;
 use super::compile::Id;
 use super::number::{Decimal, Unscaled};
-use super::run::{NAMES, Run};
+use super::run::{EntryPart, NAMES, Run};
 use super::sink::{Name, Opaque, ValueSink, Width};
 use super::text::Text;
 use super::time::{Moment, Temporal};
@@ -252,10 +252,14 @@ impl<'v, S: ValueSink> Run<'_, 'v, '_, S> {
         }
         let end = self.map(|run| {
             for i in 0..all_keys.count {
-                run.entry(
-                    |run| run.sql_element(key, &all_keys, i, &keys, depth).map(|()| keys.end),
-                    |run, _| run.sql_element(value, &all_values, i, &values, depth).map(|()| values.end),
-                )?;
+                run.entry(range.start, |run, part, _| {
+                    let (sql, all, within) = match part {
+                        EntryPart::Key => (key, &all_keys, &keys),
+                        EntryPart::Value => (value, &all_values, &values),
+                    };
+                    run.sql_element(sql, all, i, within, depth)?;
+                    Ok(within.end)
+                })?;
             }
             Ok(range.end)
         });

@@ -118,7 +118,7 @@ fn values_are_the_json_that_flink_wrote_beside_them() {
 /// Decodes to valid JSON, and ends where a walker does.
 fn agrees(decoder: &ValueDecoder, walker: &Walker, value: &[u8], what: &str) -> (Json, Decoded) {
     let mut out = b"before".to_vec();
-    let mut sink = JsonSink::new(&mut out, JsonLimits::default());
+    let mut sink = JsonSink::new(&mut out, JsonLimits { value: 1 << 16, ..JsonLimits::default() });
     let decoded = decoder.decode(value, &mut sink);
     sink.finish();
     let text = String::from_utf8(out.split_off(6)).unwrap();
@@ -187,7 +187,7 @@ fn other_bytes_are_valid_json_too() {
     for (name, snapshot, values) in all() {
         let (decoder, walker) =
             (ValueDecoder::compile(&snapshot, kryo_of(&name)), Walker::compile(&snapshot));
-        for value in values.iter().filter(|value| value.len() < 400) {
+        for value in values.iter().filter(|value| value.len() < 300).take(12) {
             for bit in 0..value.len() * 8 {
                 let mut flipped = value.clone();
                 flipped[bit / 8] ^= 1 << (bit % 8);
