@@ -1,149 +1,93 @@
-//! Avro's schemas (Apache Avro 1.11, "Schema Declaration") as steps over Flink's encoding of their values.
-//!
-//! Logical types, defaults and documentation change no byte.
+//! Avro's schemas as steps over Flink's encoding of their values. Logical types change no byte.
 
 use std::collections::HashMap;
 
-use serde_json::{Map, Value};
-
 use super::compile::{Code, Compiler};
 use super::program::{Block, Op};
+use crate::flink::avro::{AvroType, Schema};
+use crate::flink::value::Name;
 
 /// `None` for what is no schema.
 pub(super) fn compile(compiler: &mut Compiler, schema: &str) -> Option<Code> {
-    let schema: Value = serde_json::from_str(schema).ok()?;
-    let too_deep = compiler.too_deep;
-    let code = Schemas { compiler, named: HashMap::new() }.schema(&schema, "");
-    if code.is_none() {
-        compiler.too_deep = too_deep;
-    }
-    code
+    let schema = Schema::parse(schema)?;
+    Some(Types { compiler, schema: &schema, records: HashMap::new() }.code(schema.root()))
 }
 
-struct Schemas<'a> {
+struct Types<'a> {
     compiler: &'a mut Compiler,
-    /// By full name. Records that are still being read are known by their place only.
-    named: HashMap<String, Named>,
+    schema: &'a Schema,
+    /// By index. Records that are still being compiled are known by their place only.
+    records: HashMap<usize, Record>,
 }
 
 #[derive(Debug, Clone)]
-enum Named {
+enum Record {
     Fixed(u32),
     Shared { which: u32, min: u64, nesting: u32 },
     Open(u32),
 }
 
-impl Schemas<'_> {
-    fn schema(&mut self, schema: &Value, namespace: &str) -> Option<Code> {
-        match schema {
-            Value::String(name) => self.name(name, namespace),
-            Value::Array(branches) => self.union(branches, namespace),
-            Value::Object(object) => match object.get("type")? {
-                Value::String(name) => self.declared(name, object, namespace),
-                // `{"type": {"type": "array", …}}`.
-                nested => self.schema(nested, namespace),
-            },
-            _ => None,
+impl Types<'_> {
+    fn code(&mut self, index: usize) -> Code {
+        let schema = self.schema;
+        match schema.get(index) {
+            AvroType::Null => Code::default(),
+            AvroType::Boolean => Code::skip(1),
+            AvroType::Int(_) | AvroType::Float | AvroType::Enum(_) => Code::skip(4),
+            AvroType::Long(_) | AvroType::Double => Code::skip(8),
+            AvroType::Bytes(_) | AvroType::String => Code::op(Op::Sized(1), 4),
+            AvroType::Fixed(size, _) => Code::skip(*size),
+            AvroType::Array(items) => {
+                let items = self.code(*items);
+                self.compiler.blocks(&items)
+            }
+            AvroType::Map(values) => {
+                let values = self.code(*values);
+                self.compiler.blocks(&Code::op(Op::Sized(1), 4).then(values))
+            }
+            AvroType::Union(branches) => {
+                let codes: Vec<_> = branches.iter().map(|&branch| self.code(branch)).collect();
+                let min = codes.iter().map(|code| code.min).min().unwrap_or(0);
+                let nesting = codes.iter().map(|code| code.nesting).max().unwrap_or(0);
+                let arms = self.compiler.arms(&codes);
+                Code::over(Op::Union(arms), min.saturating_add(4), nesting)
+            }
+            AvroType::Record { fields, .. } => self.record(index, fields),
         }
     }
 
-    fn declared(&mut self, name: &str, object: &Map<String, Value>, namespace: &str) -> Option<Code> {
-        match name {
-            "array" => {
-                let items = self.schema(object.get("items")?, namespace)?;
-                Some(self.compiler.blocks(&items))
-            }
-            "map" => {
-                let values = self.schema(object.get("values")?, namespace)?;
-                Some(self.compiler.blocks(&Code::op(Op::Sized(1), 4).then(values)))
-            }
-            "enum" => {
-                let (name, _) = full_name(object, namespace)?;
-                self.define(name, Named::Fixed(4))?;
-                Some(Code::skip(4))
-            }
-            "fixed" => {
-                let (name, _) = full_name(object, namespace)?;
-                let size = object.get("size")?.as_u64().and_then(|n| i32::try_from(n).ok())?.unsigned_abs();
-                self.define(name, Named::Fixed(size))?;
-                Some(Code::skip(size))
-            }
-            "record" | "error" => self.record(object, namespace),
-            _ => self.name(name, namespace),
+    fn record(&mut self, index: usize, fields: &[(Name, usize)]) -> Code {
+        if let Some(record) = self.records.get(&index) {
+            self.compiler.too_deep |= matches!(record, Record::Open(_));
+            return call(record);
         }
-    }
-
-    fn record(&mut self, object: &Map<String, Value>, namespace: &str) -> Option<Code> {
-        let (name, namespace) = full_name(object, namespace)?;
         let which = self.compiler.program.shared.len() as u32;
         self.compiler.program.shared.push(Block { start: 0, end: 0 });
-        self.define(name.clone(), Named::Open(which))?;
+        self.records.insert(index, Record::Open(which));
         let mut code = Code::default();
-        for field in object.get("fields")?.as_array()? {
-            code = code.then(self.schema(field.get("type")?, &namespace)?);
+        for &(_, field) in fields {
+            code = code.then(self.code(field));
         }
-        let named = match code.fixed() {
-            Some(n) => Named::Fixed(n),
+        let record = match code.fixed() {
+            Some(n) => Record::Fixed(n),
             None => {
                 let block = self.compiler.block(&code);
-                *self.compiler.program.shared.get_mut(which as usize)? = block;
-                Named::Shared { which, min: code.min, nesting: code.nesting }
+                if let Some(shared) = self.compiler.program.shared.get_mut(which as usize) {
+                    *shared = block;
+                }
+                Record::Shared { which, min: code.min, nesting: code.nesting }
             }
         };
-        let code = call(&named);
-        self.named.insert(name, named);
-        Some(code)
-    }
-
-    /// A name is declared once.
-    fn define(&mut self, name: String, named: Named) -> Option<()> {
-        self.named.insert(name, named).is_none().then_some(())
-    }
-
-    fn union(&mut self, branches: &[Value], namespace: &str) -> Option<Code> {
-        let mut codes = Vec::new();
-        for branch in branches {
-            codes.push(self.schema(branch, namespace)?);
-        }
-        let min = codes.iter().map(|code| code.min).min()?;
-        let nesting = codes.iter().map(|code| code.nesting).max()?;
-        let arms = self.compiler.arms(&codes);
-        Some(Code::over(Op::Union(arms), min.saturating_add(4), nesting))
-    }
-
-    fn name(&mut self, name: &str, namespace: &str) -> Option<Code> {
-        Some(match name {
-            "null" => Code::default(),
-            "boolean" => Code::skip(1),
-            "int" | "float" => Code::skip(4),
-            "long" | "double" => Code::skip(8),
-            "bytes" | "string" => Code::op(Op::Sized(1), 4),
-            _ => {
-                let named = self.named.get(&qualified(name, namespace)).or_else(|| self.named.get(name))?;
-                self.compiler.too_deep |= matches!(named, Named::Open(_));
-                call(named)
-            }
-        })
+        let code = call(&record);
+        self.records.insert(index, record);
+        code
     }
 }
 
-fn call(named: &Named) -> Code {
-    match *named {
-        Named::Fixed(n) => Code::skip(n),
-        Named::Shared { which, min, nesting } => Code::over(Op::Call(which), min, nesting),
-        Named::Open(which) => Code::over(Op::Call(which), 0, 0),
+fn call(record: &Record) -> Code {
+    match *record {
+        Record::Fixed(n) => Code::skip(n),
+        Record::Shared { which, min, nesting } => Code::over(Op::Call(which), min, nesting),
+        Record::Open(which) => Code::over(Op::Call(which), 0, 0),
     }
-}
-
-/// A declared name with its namespace, and the namespace for what is inside.
-fn full_name(object: &Map<String, Value>, namespace: &str) -> Option<(String, String)> {
-    let name = object.get("name")?.as_str()?;
-    let namespace = object.get("namespace").and_then(Value::as_str).unwrap_or(namespace);
-    let full = qualified(name, namespace);
-    let namespace = full.rsplit_once('.').map_or("", |(namespace, _)| namespace).to_owned();
-    Some((full, namespace))
-}
-
-fn qualified(name: &str, namespace: &str) -> String {
-    if name.contains('.') || namespace.is_empty() { name.to_owned() } else { format!("{namespace}.{name}") }
 }

@@ -5,7 +5,7 @@ use crate::flink::serializer::Basic;
 
 /// The encoding of a [`Basic`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Shape {
+pub(in crate::flink) enum Shape {
     Fixed(u32),
     String,
     StringValue,
@@ -19,7 +19,7 @@ pub(super) enum Shape {
     Stop(StopKind),
 }
 
-pub(super) fn shape(basic: Basic) -> Shape {
+pub(in crate::flink) fn shape(basic: Basic) -> Shape {
     match basic {
         Basic::NullValue => Shape::Fixed(0),
         Basic::Boolean

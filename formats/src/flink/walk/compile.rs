@@ -1,9 +1,10 @@
 //! From a tree of serializer snapshots to a [`Program`].
 
 use super::basic::{Shape, shape};
+use super::place::{Maybe, Place, Stops};
 use super::program::{Arms, Block, MAX_DEPTH, Op, Pojo, Program};
-use super::{StopKind, StopReason, Touch, Walker, Way, avro, declared};
-use crate::flink::serializer::{Edge, Kind, PojoField, PojoSubclass, SerializerSnapshot, join};
+use super::{StopKind, Walker, Way, avro, declared};
+use crate::flink::serializer::{Edge, Kind, PojoField, PojoSubclass, SerializerSnapshot};
 use crate::java::mutf8;
 
 /// The steps over one value, before they have a place in the program.
@@ -53,31 +54,17 @@ impl Code {
     }
 }
 
-/// Where in the tree, and whether every value gets there.
-#[derive(Debug, Clone)]
-pub(super) struct Place<'a> {
-    path: Vec<&'a Edge>,
-    always: bool,
-}
-
-impl Place<'_> {
-    /// The same place, for a part that may be absent.
-    fn with(&self, maybe: Maybe) -> Self {
-        Self { path: self.path.clone(), always: self.always && maybe == Maybe::No }
-    }
-}
-
 #[derive(Debug, Default)]
 pub(super) struct Compiler {
     pub(super) program: Program,
-    stops: Vec<StopReason>,
+    stops: Stops,
     /// Whether blocks may nest deeper than is walked.
     pub(super) too_deep: bool,
 }
 
 pub(super) fn walker(snapshot: &SerializerSnapshot) -> Walker {
     let mut compiler = Compiler::default();
-    let code = compiler.node(snapshot, &mut Place { path: Vec::new(), always: true });
+    let code = compiler.node(snapshot, &mut Place::top());
     let way = match *code.ops.as_slice() {
         [] => Way::Fixed(0),
         [Op::Skip(n)] => Way::Fixed(n as usize),
@@ -85,13 +72,11 @@ pub(super) fn walker(snapshot: &SerializerSnapshot) -> Walker {
         _ => Way::Program(compiler.block(&code)),
     };
     if compiler.too_deep || code.nesting >= MAX_DEPTH {
-        compiler.program.too_deep = compiler.stops.len() as u32;
-        let class = snapshot.class.clone();
-        let kind = StopKind::TooDeep;
-        compiler.stops.push(StopReason { path: String::new(), kind, class, when: Touch::Maybe });
+        let place = Place::top().with(Maybe::Yes);
+        compiler.program.too_deep = compiler.stops.add(StopKind::TooDeep, &snapshot.class, &place);
     }
     let Compiler { program, stops, .. } = compiler;
-    Walker { way, program, stops, declared: declared::declared(snapshot) }
+    Walker { way, program, stops: stops.0, declared: declared::declared(snapshot) }
 }
 
 /// A count as a field of an operation: it is a lower bound there.
@@ -114,10 +99,7 @@ impl Compiler {
     }
 
     fn stop(&mut self, kind: StopKind, class: &str, place: &Place<'_>) -> Code {
-        let when = if place.always { Touch::Always } else { Touch::Maybe };
-        let stop = StopReason { path: join(&place.path), kind, class: class.to_owned(), when };
-        self.stops.push(stop);
-        Code::op(Op::Stop(self.stops.len() as u32 - 1), 0)
+        Code::op(Op::Stop(self.stops.add(kind, class, place)), 0)
     }
 
     /// i32 n, n times the code.
@@ -184,13 +166,7 @@ impl Compiler {
         place: &mut Place<'a>,
         maybe: Maybe,
     ) -> Code {
-        let outer = place.always;
-        place.always &= maybe == Maybe::No;
-        place.path.push(edge);
-        let code = self.node(child, place);
-        place.path.pop();
-        place.always = outer;
-        code
+        place.within(edge, maybe, |place| self.node(child, place))
     }
 
     /// All parts, in their order.
@@ -386,8 +362,7 @@ impl Compiler {
         let others =
             others.iter().map(|class| (mutf8::encode(&class.class), subclass(self, class))).collect();
         let Kind::Pojo { class, .. } = &node.kind else { return Code::default() };
-        let unlisted = self.stops.len() as u32;
-        self.stop(StopKind::UnlistedSubclass, class, &place.with(Maybe::Yes));
+        let unlisted = self.stops.add(StopKind::UnlistedSubclass, class, &place.with(Maybe::Yes));
         self.program.pojos.push(Pojo { fields, registered, others, unlisted });
         Code::over(Op::Pojo(self.program.pojos.len() as u32 - 1), 1, nesting)
     }
@@ -449,11 +424,4 @@ impl Compiler {
             _ => self.stop(StopKind::Unsupported, &node.class, place),
         }
     }
-}
-
-/// Whether a part may be absent where the whole is present.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Maybe {
-    No,
-    Yes,
 }

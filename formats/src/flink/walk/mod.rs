@@ -34,10 +34,12 @@
 //! stops ([`StopReason`]).
 
 mod avro;
-mod basic;
+pub(super) mod basic;
 mod compile;
 mod declared;
-mod program;
+pub(super) mod place;
+pub(super) mod program;
+pub(super) mod read;
 mod state_value;
 
 use std::fmt;
@@ -45,7 +47,8 @@ use std::fmt;
 pub use declared::DeclaredLength;
 pub use state_value::{Elements, StateValueLayout};
 
-use self::program::{Block, Halt, Program, Rule, Why};
+use self::program::{Block, Program};
+use self::read::{Halt, Rule, Why};
 use super::serializer::SerializerSnapshot;
 
 /// Steps over the values of a serializer. Compiled once; cheap to share behind an `Arc`.
@@ -126,6 +129,11 @@ pub enum StopKind {
     UnlistedSubclass,
     /// A value of a recursive type that nests deeper than any real one: only the data can tell.
     TooDeep,
+    /// A value that is larger, or has more parts, than may be written out: only the data can tell, and only decoding
+    /// values meets it.
+    TooLarge,
+    /// The types of what has a length of its own are not stored: only decoding values meets it.
+    Untyped,
 }
 
 /// Whether values pass through something.
@@ -171,7 +179,7 @@ impl Walker {
         let step = match self.way {
             Way::Fixed(n) if n <= bytes.len() => return Walked::End(n),
             Way::Fixed(_) => return Walked::Bad(BadValue { at: 0, rule: Rule::TooShort.text() }),
-            Way::String => program::string(bytes, 0),
+            Way::String => read::string(bytes, 0),
             Way::Program(block) => self.program.run(bytes, block, 0, 0),
         };
         match step {
@@ -186,7 +194,7 @@ impl Walker {
     pub fn walk_all(&self, bytes: &[u8]) -> Walked {
         match self.walk(bytes) {
             Walked::End(end) if end != bytes.len() => {
-                Walked::Bad(BadValue { at: end, rule: "nothing follows a value" })
+                Walked::Bad(BadValue { at: end, rule: Rule::Follows.text() })
             }
             walked => walked,
         }
@@ -216,7 +224,26 @@ impl Walker {
 
 impl StopKind {
     fn told_by_data(self) -> bool {
-        matches!(self, Self::UnlistedSubclass | Self::TooDeep)
+        matches!(self, Self::UnlistedSubclass | Self::TooDeep | Self::TooLarge)
+    }
+
+    /// In words.
+    #[must_use]
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Kryo => "serialized by Kryo",
+            Self::JavaObject => "serialized by Java",
+            Self::JavaSerialized => "a serializer of which only a Java object is known",
+            Self::UnknownClass => "a serializer whose class is not known",
+            Self::Undecodable => "a serializer snapshot that is missing or could not be decoded",
+            Self::Value => "a Value, which writes itself",
+            Self::BadSchema => "an Avro schema that could not be read",
+            Self::Unsupported => "a serializer whose encoding is not known for certain",
+            Self::UnlistedSubclass => "a subclass that the snapshot does not list",
+            Self::TooDeep => "a value that nests too deep",
+            Self::TooLarge => "a value that is too large to be written out",
+            Self::Untyped => "a serializer snapshot that does not say which types its fields have",
+        }
     }
 }
 
@@ -238,18 +265,7 @@ impl fmt::Display for BadValue {
 
 impl fmt::Display for StopKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Kryo => "serialized by Kryo",
-            Self::JavaObject => "serialized by Java",
-            Self::JavaSerialized => "a serializer of which only a Java object is known",
-            Self::UnknownClass => "a serializer whose class is not known",
-            Self::Undecodable => "a serializer snapshot that is missing or could not be decoded",
-            Self::Value => "a Value, which writes itself",
-            Self::BadSchema => "an Avro schema that could not be read",
-            Self::Unsupported => "a serializer whose encoding is not known for certain",
-            Self::UnlistedSubclass => "a subclass that the snapshot does not list",
-            Self::TooDeep => "a value that nests too deep",
-        })
+        f.write_str(self.text())
     }
 }
 
@@ -264,4 +280,4 @@ impl fmt::Display for StopReason {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

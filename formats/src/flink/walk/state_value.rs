@@ -14,7 +14,7 @@
 
 use byteorder::{BigEndian, ByteOrder};
 
-use super::program::Rule;
+use super::read::Rule;
 use super::{BadValue, Touch, Walked, Walker};
 use crate::flink::serializer::{Edge, Kind, SerializerSnapshot};
 use crate::flink::state_meta::{KeyedStateType, StateKind, StateMetaInfo};

@@ -9,17 +9,17 @@ use crate::cursor::Cursor;
 use crate::flink::serializer::{Kind, read_proxy, read_versioned};
 use crate::flink::state_meta::{KeyedStateType, StateKind};
 
-mod naive;
+pub(in crate::flink) mod naive;
 
 use naive::{Tree, encode, snapshot, tree};
 
 // ---- what Flink wrote ----------------------------------------------------------------------------
 
-struct Golden {
-    name: String,
+pub(in crate::flink) struct Golden {
+    pub(in crate::flink) name: String,
     length: i32,
-    snapshot: SerializerSnapshot,
-    values: Vec<Vec<u8>>,
+    pub(in crate::flink) snapshot: SerializerSnapshot,
+    pub(in crate::flink) values: Vec<Vec<u8>>,
 }
 
 fn golden_files() -> Vec<PathBuf> {
@@ -33,7 +33,7 @@ fn golden_files() -> Vec<PathBuf> {
     files
 }
 
-fn golden() -> Vec<Golden> {
+pub(in crate::flink) fn golden() -> Vec<Golden> {
     let read = |path: PathBuf| {
         let bytes = std::fs::read(&path).unwrap();
         let mut cursor = Cursor::new(&bytes);
@@ -50,7 +50,7 @@ fn golden() -> Vec<Golden> {
     golden_files().into_iter().map(read).collect()
 }
 
-fn of(name: &str) -> Golden {
+pub(in crate::flink) fn of(name: &str) -> Golden {
     golden().into_iter().find(|golden| golden.name == name).unwrap()
 }
 

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 /// A type.
 #[derive(Debug, Clone)]
-pub(super) enum Tree {
+pub(in crate::flink) enum Tree {
     /// The simple name of a serializer of `base`, and its length.
     Fixed(&'static str, usize),
     String,
@@ -31,7 +31,7 @@ pub(super) enum Tree {
     PojoWithSubclasses(Vec<Tree>, Box<Tree>, Box<Tree>),
 }
 
-pub(super) fn tree() -> impl Strategy<Value = Tree> {
+pub(in crate::flink) fn tree() -> impl Strategy<Value = Tree> {
     let leaf = prop_oneof![
         prop::sample::select(
             &[("Boolean", 1), ("Int", 4), ("Long", 8), ("LocalDateTime", 13), ("NullValue", 0)][..]
@@ -140,7 +140,7 @@ fn pojo(fields: &[Tree], subclasses: Option<(&Tree, &Tree)>) -> Vec<u8> {
 }
 
 /// The versioned snapshot of a type.
-pub(super) fn snapshot(tree: &Tree) -> Vec<u8> {
+pub(in crate::flink) fn snapshot(tree: &Tree) -> Vec<u8> {
     let base = |name: &str| format!("{BASE}{name}");
     let runtime = |name: &str| format!("{RUNTIME}{name}");
     match tree {
@@ -211,7 +211,7 @@ struct Encoder {
 }
 
 /// A value of a type; another seed gives another one.
-pub(super) fn encode(tree: &Tree, seed: u64) -> Vec<u8> {
+pub(in crate::flink) fn encode(tree: &Tree, seed: u64) -> Vec<u8> {
     let mut encoder = Encoder { seed, out: Vec::new() };
     encoder.value(tree);
     encoder.out
