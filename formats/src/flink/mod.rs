@@ -1,6 +1,7 @@
 //! What Apache Flink writes: `_metadata`, state handles, backend meta data, serializer snapshots, what high availability keeps, and how to find the
 //! parts of keys and values.
 
+pub mod full_snapshot;
 pub mod ha;
 pub mod key;
 pub mod metadata;
