@@ -88,4 +88,12 @@ impl KeyGroupRows for CanonicalGroup {
         let at = self.at;
         answer(self.take(Window { bytes, whole, at }))
     }
+
+    fn find_state(&self, _bytes: &[u8]) -> Option<usize> {
+        None
+    }
+
+    fn resume(&mut self, skipped: u64) {
+        self.at = self.at.saturating_add(skipped);
+    }
 }

@@ -11,6 +11,9 @@ use crate::flink::walk::{StateValueLayout, Walked, Walker};
 /// What stands between the elements of a list in a row, as RocksDB's merge operator has it in Flink.
 const DELIMITER: u8 = b',';
 
+/// How often the bytes behind what cannot be walked are looked at, at most, until the next state is found.
+const WORK: usize = 64;
+
 /// How the entries of a heap backend are laid out: compiled once for all its key groups.
 #[derive(Debug)]
 pub struct HeapLayout {
@@ -76,7 +79,7 @@ impl HeapState {
 /// Hands out what a key group of a heap backend holds, as rows that RocksDB would have: in no order.
 ///
 /// The `i32` key group at the begin of the stream, which is never compressed, is not part of what it is fed with.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct HeapGroup<'l> {
     layout: &'l HeapLayout,
     key_group: u32,
@@ -123,10 +126,51 @@ impl<'l> HeapGroup<'l> {
         }
     }
 
-    /// Goes on behind bytes that could not be walked: the next state begins at the next call. `skipped` bytes lie between.
-    pub fn resume(&mut self, skipped: u64) {
-        self.at = self.at.saturating_add(skipped);
-        (self.expects, self.entries) = (Expects::State, 0);
+    /// Where a state begins from which on everything can be read, up to the end: each state once, and between them only
+    /// what cannot be walked. `told` says whether entries that could be walked tell that reading is in its place; `work` is
+    /// how many bytes may be looked at.
+    fn find(&self, bytes: &[u8], told: bool, work: &mut usize) -> Option<usize> {
+        for at in 0..bytes.len() {
+            let rest = bytes.get(at..).unwrap_or_default();
+            let [a, b, c, d, e, f] = *rest.first_chunk()?;
+            *work = work.checked_sub(1)?;
+            let (state, entries) =
+                (usize::from(u16::from_be_bytes([a, b])), i32::from_be_bytes([c, d, e, f]));
+            let is_met = self.met.get(state).is_none_or(|met| *met);
+            if is_met || usize::try_from(entries).is_ok_and(|entries| entries > rest.len()) || entries < 0 {
+                continue;
+            }
+            let mut trial = self.clone();
+            trial.resume(at as u64);
+            if trial.fits(rest, told, work) {
+                return Some(at);
+            }
+        }
+        None
+    }
+
+    /// Whether what begins with a state is all that is missing.
+    fn fits(mut self, bytes: &[u8], mut told: bool, work: &mut usize) -> bool {
+        let mut from = 0usize;
+        loop {
+            let rest = bytes.get(from..).unwrap_or_default();
+            let Ok(Next { step, taken }) = self.next(rest, true) else { return false };
+            if matches!(step, Step::Stopped(_)) {
+                let all = self.met.iter().all(|met| *met);
+                return if all { told } else { self.find(rest, told, work).is_some() };
+            }
+            match step {
+                Step::End => return from.saturating_add(taken) == bytes.len(),
+                Step::NeedBytes(_) | Step::Stopped(_) => return false,
+                Step::Row { .. } => told = true,
+                Step::Going | Step::State { .. } => {}
+            }
+            from = from.saturating_add(taken);
+            match work.checked_sub(taken.saturating_add(1)) {
+                Some(rest) => *work = rest,
+                None => return false,
+            }
+        }
     }
 
     fn take(&mut self, window: Window<'_>) -> Taking<(Found, usize)> {
@@ -311,6 +355,15 @@ impl KeyGroupRows for HeapGroup<'_> {
             };
             Next { step, taken }
         }))
+    }
+
+    fn find_state(&self, bytes: &[u8]) -> Option<usize> {
+        self.find(bytes, false, &mut bytes.len().saturating_mul(WORK))
+    }
+
+    fn resume(&mut self, skipped: u64) {
+        self.at = self.at.saturating_add(skipped);
+        (self.expects, self.entries) = (Expects::State, 0);
     }
 }
 

@@ -33,7 +33,7 @@ use std::ops::Range;
 pub use canonical::CanonicalGroup;
 pub use heap::{HeapGroup, HeapLayout};
 pub use snappy::{Frame, SnappyFrames};
-pub use timers::{TimerGroup, timer_state, timer_state_name};
+pub use timers::{TimerGroup, timer_backend};
 
 use crate::cursor::Cursor;
 use crate::error::{Error, ErrorKind, Result};
@@ -110,6 +110,13 @@ pub trait KeyGroupRows {
     /// What contradicts the format, and an end too early. Offsets count from where the decoder was told that the key group
     /// begins; of compressed ones, they are of the uncompressed bytes.
     fn next<'b>(&'b mut self, bytes: &'b [u8], whole: bool) -> Result<Next<'b>>;
+
+    /// After [`Step::Stopped`]: where another state begins in the bytes from there on to the end of the key group. It is
+    /// the first place from which everything else can be read. `None` if there is none, or it cannot be known.
+    fn find_state(&self, bytes: &[u8]) -> Option<usize>;
+
+    /// After [`Step::Stopped`]: goes on so many bytes further, where another state begins.
+    fn resume(&mut self, skipped: u64);
 }
 
 /// How offsets say that a key group has nothing.

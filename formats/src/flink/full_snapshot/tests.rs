@@ -308,6 +308,10 @@ fn what_kryo_wrote_stops_a_heap_which_goes_on_behind_it() {
     let out = drive(&mut group, &bytes, 4).unwrap();
     assert_eq!((out.rows.len(), out.stopped), (0, Some((4, 2, Part::Value))));
     assert_eq!(layout.walker(4, Part::Value).unwrap().stops().len(), 1);
+    // It is found where everything else can be read from there.
+    assert_eq!(group.find_state(&bytes[6..]), Some(opaque.len() - 6));
+    assert_eq!(group.find_state(&bytes[6..bytes.len() - 1]), None);
+    assert_eq!(group.find_state(&opaque[6..]), None);
     group.resume(opaque.len() as u64 - 6);
     let out = drive(&mut group, &rest, rest.len()).unwrap();
     assert_eq!((out.rows.len(), out.stopped), (6, None));
@@ -356,7 +360,8 @@ fn timers_of_raw_keyed_state_are_rows_as_rocksdb_has_them() {
     let services = TimerServices::parse(&mut Cursor::new(&bytes), |_, cursor| {
         cursor.skip(if cursor.rest()[0] == 2 { 2 } else { 1 }).map(|()| true)
     });
-    let state = timer_state(&services.unwrap().services[1], false);
+    let backend = timer_backend(&services.unwrap()).unwrap();
+    let state = &backend.states[3];
     assert_eq!((state.name.as_str(), state.kind), ("_timer_state/processing_two", StateKind::PriorityQueue));
     assert_eq!(state.value_serializer().unwrap().render(), "Timer<String, VoidNamespace>");
 }

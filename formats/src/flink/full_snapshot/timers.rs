@@ -6,20 +6,38 @@ use super::{KeyGroupRows, Next, Part, Step, Stopped, Taking, Window, answer};
 use crate::error::{Error, Result};
 use crate::flink::key::{KeyGroupPrefix, KeyLayout, KeyPart};
 use crate::flink::serializer::SerializerSnapshot;
-use crate::flink::state_meta::{StateMetaInfo, TimerService, timer_service_head};
+use crate::flink::state_meta::{
+    KeyedBackendMeta, StateMetaInfo, TimerService, TimerServices, timer_service_head,
+};
 use crate::flink::walk::Walked;
 
 /// The name that timers of a service have as a state, wherever they are one (`InternalTimeServiceManagerImpl`).
-#[must_use]
-pub fn timer_state_name(service: &str, event: bool) -> String {
+fn timer_state_name(service: &str, event: bool) -> String {
     format!("_timer_state/{}_{service}", if event { "event" } else { "processing" })
 }
 
 /// The timers of a service as the state that they are in other backends.
-#[must_use]
-pub fn timer_state(service: &TimerService, event: bool) -> StateMetaInfo {
+fn timer_state(service: &TimerService, event: bool) -> StateMetaInfo {
     let timer = SerializerSnapshot::timer(&service.key_serializer, &service.namespace_serializer);
     StateMetaInfo::timers(timer_state_name(&service.name, event), timer)
+}
+
+/// What the meta data of a backend would be that had the timers of these services as its states: in the order of
+/// [`TimerGroup`]. `None` without any.
+#[must_use]
+pub fn timer_backend(services: &TimerServices) -> Option<KeyedBackendMeta> {
+    let first = services.services.first()?;
+    let states =
+        services.services.iter().flat_map(|service| [true, false].map(|event| timer_state(service, event)));
+    Some(KeyedBackendMeta {
+        version: 6,
+        compressed: false,
+        key_serializer: first.key_serializer.clone(),
+        states: states.collect(),
+        skipped: Vec::new(),
+        end: None,
+        error: None,
+    })
 }
 
 /// Hands out the timers of a key group as rows that RocksDB would have: in no order.
@@ -171,5 +189,13 @@ impl KeyGroupRows for TimerGroup<'_> {
             };
             Next { step, taken }
         }))
+    }
+
+    fn find_state(&self, _bytes: &[u8]) -> Option<usize> {
+        None
+    }
+
+    fn resume(&mut self, skipped: u64) {
+        self.at = self.at.saturating_add(skipped);
     }
 }
