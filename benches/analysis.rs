@@ -85,6 +85,7 @@ fn plan(key: &[u8], kind: StateKind, value: &[u8]) -> StatePlan {
         layout: KeyedLayout::Database,
         meta: Some(Arc::new(meta)),
         raw_timers: None,
+        stream: None,
         database: None,
     };
     let mut settings = Settings::new(ReferenceTime { at_ms: NOW, witness: Witness::Given });

@@ -58,6 +58,7 @@ fn context(open: &OpenSnapshot<'_>, settings: &Settings, depth: Depth, shallow: 
             depth,
             depth_reason: DepthReason::Asked,
             sst_bytes: 0,
+            stream_bytes: 0,
             not_read_bytes: 0,
             more: Vec::new(),
             sampling: None,

@@ -215,6 +215,7 @@ fn context(open: OpenSnapshot<'_>, depth: Depth, sst_bytes: u64, shallow: Shallo
             depth,
             depth_reason: DepthReason::TooLarge,
             sst_bytes,
+            stream_bytes: 0,
             not_read_bytes: sst_bytes,
             more: Vec::new(),
             sampling: None,

@@ -32,12 +32,27 @@ pub struct KeyedDetails {
     pub key_groups: KeyGroupRange,
     /// What kind of handle it is.
     pub layout: KeyedLayout,
-    /// The backend's meta data.
+    /// The backend's meta data; of timers in raw keyed state, what it would be if they were states.
     pub meta: Option<Arc<KeyedBackendMeta>>,
     /// The timers of raw keyed state.
     pub raw_timers: Option<TimerServices>,
     /// The database's files by column family.
     pub database: Option<DatabaseDetails>,
+    /// Where the key groups of a stream lie.
+    pub stream: Option<StreamDetails>,
+}
+
+/// A stream of keyed state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StreamDetails {
+    /// The stream.
+    pub file: FileId,
+    /// Its size in bytes, as recorded.
+    pub size: u64,
+    /// The offset of each key group, from the first of the handle's own range on, as recorded.
+    pub offsets: Box<[i64]>,
+    /// The first of these key groups.
+    pub first: u32,
 }
 
 /// How a keyed state handle keeps its state.

@@ -375,6 +375,12 @@ pub enum FileRole {
 }
 
 impl FileRole {
+    /// Whether it may be large, and is read part by part.
+    #[must_use]
+    pub fn is_read_in_parts(self) -> bool {
+        matches!(self, Self::Sst | Self::KeyedStream | Self::RawKeyedStream)
+    }
+
     /// The role as it stands in output.
     #[must_use]
     pub fn name(self) -> &'static str {

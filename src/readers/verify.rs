@@ -347,6 +347,7 @@ mod tests {
             layout: KeyedLayout::Database,
             meta: None,
             raw_timers: None,
+            stream: None,
             database: Some(DatabaseDetails {
                 tables: (1..).zip(tables).map(table).collect(),
                 column_families: vec!["state".to_owned()],

@@ -33,12 +33,12 @@ pub(super) struct Reading<'s> {
 
 impl Reading<'_> {
     /// How many bytes of a source are read at once.
-    fn piece(&self, source: &Source) -> u64 {
+    pub(super) fn piece(&self, source: &Source) -> u64 {
         if source.is_read_ahead() { self.ahead } else { source.piece(self.chunk) }
     }
 
     /// Adds bytes to the progress. All threads share that number, so this is for chunks and not for blocks.
-    fn tell_progress(&self, bytes: &mut u64) {
+    pub(super) fn tell_progress(&self, bytes: &mut u64) {
         self.progress.bytes.fetch_add(std::mem::take(bytes), Ordering::Relaxed);
     }
 }

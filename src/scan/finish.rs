@@ -73,6 +73,7 @@ impl Scan<'_> {
         }
         self.missing(&mut analysis, &mut findings);
         self.damage(sum, &seen, &mut findings);
+        self.streams(sum, &mut findings);
         Finished { analysis, findings }
     }
 
@@ -174,6 +175,61 @@ impl Scan<'_> {
                 .in_file(&seen.table.name)
                 .of(self.owner(seen.handle)),
             );
+        }
+    }
+
+    /// Key groups of streams that could not be read, or not to their end.
+    fn streams(&self, sum: &ScanPartial, findings: &mut Vec<Finding>) {
+        for handle in &self.handles {
+            let Some(stream) = &handle.stream else { continue };
+            let range = (handle.number, 0)..=(handle.number, u32::MAX);
+            let found = || sum.streams.range(range.clone()).map(|((_, group), read)| (*group, read));
+            let places: Vec<Finding> = found()
+                .filter(|(_, read)| read.damaged)
+                .map(|(group, read)| {
+                    Finding::error(
+                        "key_group_damaged",
+                        format!(
+                            "key group {group} of a stream of keyed state cannot be read to its end: {}; what follows ({} bytes at most) is missing from the figures",
+                            read.message, read.bytes
+                        ),
+                        "if the file was copied, copy it again; as it is, Flink fails when it reads this key group",
+                    )
+                    .in_file(&stream.name)
+                    .at(read.at)
+                    .of(self.owner(handle))
+                })
+                .collect();
+            if let Some(more) = places.len().checked_sub(PLACES_TOLD).filter(|more| *more > 0) {
+                findings.push(
+                    Finding::error(
+                        "key_group_damaged",
+                        format!("{more} more key groups of this file cannot be read to their end"),
+                        "if the file was copied, copy it again",
+                    )
+                    .in_file(&stream.name)
+                    .of(self.owner(handle)),
+                );
+            }
+            findings.extend(places.into_iter().take(PLACES_TOLD));
+            let mut undivided: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
+            for (_, read) in found().filter(|(_, read)| !read.damaged) {
+                let (groups, bytes) = undivided.entry(&read.message).or_default();
+                (*groups, *bytes) = (*groups + 1, bytes.saturating_add(read.bytes));
+            }
+            for (why, (groups, bytes)) in undivided {
+                findings.push(
+                    Finding::warning(
+                        "key_groups_not_divided",
+                        format!(
+                            "{bytes} bytes in {groups} key groups of a stream of keyed state are in no figure: {why}, and nothing says where the next state begins"
+                        ),
+                        "a canonical savepoint of the job has the length of each value, and can be analyzed",
+                    )
+                    .in_file(&stream.name)
+                    .of(self.owner(handle)),
+                );
+            }
         }
     }
 

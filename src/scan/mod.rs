@@ -24,6 +24,7 @@ mod recompress;
 mod rows;
 mod sample;
 pub mod saved;
+mod stream;
 mod survey;
 mod tables;
 #[cfg(test)]
@@ -39,17 +40,18 @@ use statescope_formats::rocksdb::unsupported::Unsupported;
 use self::ahead::{MadeAhead, OPENERS};
 use self::feed::Reading;
 pub use self::finish::Finished;
-pub use self::partial::{DamageRead, ScanPartial, TableRead};
+pub use self::partial::{DamageRead, ScanPartial, StreamRead, TableRead};
 use self::plan::{Extent, SPLIT_BYTES, largest_part, ranges, runs};
 pub use self::recompress::{Clock, Recompressed};
 pub use self::rows::LiveRows;
 pub use self::sample::{SampleOptions, Sampled, Sampler};
-pub use self::survey::{ByState, Survey, file_groups, index_bytes, sst_bytes, survey};
+use self::stream::Stream;
+pub use self::survey::{ByState, Survey, file_groups, index_bytes, sst_bytes, stream_bytes, survey};
 use self::tables::{OpenTables, ScanTable};
 use self::work::{OpenSplit, Shared, Split, facts};
 use crate::analyzers::analysis::{Settings, Spill, StatePlan, TableFacts};
 use crate::lsm::LiveSink;
-use crate::model::{Details, FileId, KeyedDetails, Snapshot, Table};
+use crate::model::{Details, FileId, KeyedDetails, Operator, Snapshot, Table};
 use crate::readers::source::Source;
 use crate::storage::{InFlight, ReadAhead, Storage};
 
@@ -105,6 +107,8 @@ struct Handle {
     prefix: usize,
     key_groups: (u32, u32),
     states: Vec<State>,
+    /// The stream that holds its states, if they are not in tables.
+    stream: Option<Stream>,
 }
 
 impl Handle {
@@ -183,9 +187,15 @@ impl<'a> Scan<'a> {
         let mut splits = Vec::new();
         for (number, keyed) in input.details.keyed.iter().enumerate() {
             let Some(handle) = handle(&input, number, keyed, select) else { continue };
-            let tables: Vec<Extent<'_>> =
-                handle.states.iter().flat_map(|state| &state.tables).map(ScanTable::extent).collect();
-            for range in ranges(&tables, handle.prefix, handle.key_groups, SPLIT_BYTES) {
+            let ranges = match &handle.stream {
+                Some(stream) => stream.ranges(handle.key_groups, SPLIT_BYTES),
+                None => {
+                    let tables: Vec<Extent<'_>> =
+                        handle.states.iter().flat_map(|state| &state.tables).map(ScanTable::extent).collect();
+                    ranges(&tables, handle.prefix, handle.key_groups, SPLIT_BYTES)
+                }
+            };
+            for range in ranges {
                 let number = u32::try_from(splits.len()).unwrap_or(u32::MAX);
                 splits.push(Split { number, handle: handles.len(), range });
             }
@@ -200,11 +210,13 @@ impl<'a> Scan<'a> {
         self.splits.len()
     }
 
-    /// On-disk bytes of all data blocks that are to be read, nearly.
+    /// On-disk bytes of all data blocks and key groups that are to be read, nearly.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         let tables = self.handles.iter().flat_map(|h| &h.states).flat_map(|s| &s.tables);
-        tables.map(|table| table.data_bytes().unwrap_or(table.size)).fold(0, u64::saturating_add)
+        let tables = tables.map(|table| table.data_bytes().unwrap_or(table.size));
+        let streams = self.handles.iter().filter_map(|handle| handle.stream.as_ref()).map(Stream::bytes);
+        tables.chain(streams).fold(0, u64::saturating_add)
     }
 
     /// Analyzes all splits that are not done yet. `each` is given the sum after every split.
@@ -222,7 +234,7 @@ impl<'a> Scan<'a> {
         let done = sum.lock().unwrap_or_else(PoisonError::into_inner).done.clone();
         let todo: Vec<&Split> = self.splits.iter().filter(|split| !done.contains(&split.number)).collect();
         let storage = ReadAhead::new(storage, options.in_flight());
-        let shared = self.shared(&storage, options, progress, Some(spill), &todo);
+        let shared = self.shared(&storage, options, progress, spill, &todo);
         self.each_split(&todo, options.threads, &shared, true, &|split, handle, open| {
             let Some(partial) = split.analyze(&shared, handle, open) else { return false };
             let mut sum = sum.lock().unwrap_or_else(PoisonError::into_inner);
@@ -235,20 +247,22 @@ impl<'a> Scan<'a> {
 
     /// Hands all live rows to sinks: one for each state of each split, of which the rows come in ascending order of
     /// their composite keys. `sink` is given the index of the handle in [`Details::keyed`] and the name of the state;
-    /// `done` gets the sink back.
+    /// `done` gets the sink back. `spill` makes places for rows of streams that do not come in order and do not fit into
+    /// memory: those are sorted key group by key group.
     ///
     /// Returns what could not be read.
     pub fn rows<S: LiveSink>(
         &self,
         storage: &dyn Storage,
         options: ScanOptions,
+        spill: SpillFn<'_>,
         sink: &(dyn Fn(usize, &str) -> S + Sync),
         done: &(dyn Fn(S) + Sync),
     ) -> Vec<String> {
         let todo: Vec<&Split> = self.splits.iter().collect();
         let progress = Progress::default();
         let storage = ReadAhead::new(storage, options.in_flight());
-        let shared = self.shared(&storage, options, &progress, None, &todo);
+        let shared = self.shared(&storage, options, &progress, spill, &todo);
         let damage = Mutex::new(Vec::new());
         self.each_split(&todo, options.threads, &shared, false, &|split, handle, open| {
             let make = |handle: &Handle, state: &State| sink(handle.number as usize, &state.name);
@@ -256,8 +270,7 @@ impl<'a> Scan<'a> {
             damage.lock().unwrap_or_else(PoisonError::into_inner).extend(found);
             true
         });
-        let damage = damage.into_inner().unwrap_or_else(PoisonError::into_inner);
-        damage.into_iter().map(|found| found.error.to_string()).collect()
+        damage.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn shared<'s>(
@@ -265,7 +278,7 @@ impl<'a> Scan<'a> {
         storage: &'s ReadAhead<'s>,
         options: ScanOptions,
         progress: &'s Progress,
-        spill: Option<SpillFn<'s>>,
+        spill: SpillFn<'s>,
         todo: &[&Split],
     ) -> Shared<'s> {
         let open = OpenTables::default();
@@ -278,6 +291,10 @@ impl<'a> Scan<'a> {
         for split in todo {
             let Some(handle) = self.handles.get(split.handle) else { continue };
             let (mut of_split, mut runs_ahead) = (0, Vec::new());
+            if let Some(stream) = handle.stream.as_ref().filter(|stream| stream.source.is_read_ahead()) {
+                is_ahead = true;
+                runs_ahead.push(stream.bytes_in(&split.range));
+            }
             for state in &handle.states {
                 let tables = split.tables(handle, state);
                 tables.iter().for_each(|(_, table)| open.expect(table.file));
@@ -302,7 +319,8 @@ impl<'a> Scan<'a> {
             progress,
         };
         let ahead = is_ahead.then_some(storage);
-        Shared { reading, ahead, open, top: self.input.settings.top, spill }
+        let Settings { top, timer_memory: memory, .. } = *self.input.settings;
+        Shared { reading, ahead, open, top, memory, spill: Some(spill) }
     }
 
     /// Calls `work` for all splits, in order but in parallel, until it says no.
@@ -370,6 +388,18 @@ const PIECES_AHEAD: u64 = 8;
 
 fn handle(input: &Input<'_>, number: usize, keyed: &KeyedDetails, select: SelectFn<'_>) -> Option<Handle> {
     let operator = input.snapshot.operators.get(keyed.operator)?;
+    if let Some((stream, plans)) = Stream::plan(input, operator, keyed, select) {
+        let states = plans.into_iter().map(|(name, plan)| State {
+            name,
+            plan,
+            tables: Vec::new(),
+            facts: Arc::default(),
+            first_table: 0,
+            missing: Vec::new(),
+        });
+        let states = states.collect();
+        return handle_of(number, operator, keyed, states, Some(stream));
+    }
     let database = keyed.database.as_ref()?;
     let mut states = Vec::new();
     let mut first_table = 0u32;
@@ -400,6 +430,16 @@ fn handle(input: &Input<'_>, number: usize, keyed: &KeyedDetails, select: Select
     if states.is_empty() {
         return None;
     }
+    handle_of(number, operator, keyed, states, None)
+}
+
+fn handle_of(
+    number: usize,
+    operator: &Operator,
+    keyed: &KeyedDetails,
+    states: Vec<State>,
+    stream: Option<Stream>,
+) -> Option<Handle> {
     let range = keyed.key_groups;
     let last = range.last()?;
     Some(Handle {
@@ -408,6 +448,7 @@ fn handle(input: &Input<'_>, number: usize, keyed: &KeyedDetails, select: Select
         prefix: operator.key_group_prefix(),
         key_groups: (range.start, last),
         states,
+        stream,
     })
 }
 

@@ -19,8 +19,24 @@ pub struct ScanPartial {
     /// What could not be read, by handle, table and offset.
     #[serde(with = "crate::analyzers::analysis::pairs")]
     pub damage: BTreeMap<(u32, u32, u64), DamageRead>,
+    /// What could not be read of streams, by handle and key group.
+    #[serde(with = "crate::analyzers::analysis::pairs")]
+    pub streams: BTreeMap<(u32, u32), StreamRead>,
     /// On-disk bytes that were read.
     pub bytes: u64,
+}
+
+/// A key group of a stream that could not be read, or not all of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StreamRead {
+    /// Why.
+    pub message: String,
+    /// Where in the stream that shows; of a compressed one, where the key group begins.
+    pub at: u64,
+    /// Bytes of the stream that are concerned.
+    pub bytes: u64,
+    /// Whether something is wrong. Otherwise, nothing says where something ends that cannot be walked.
+    pub damaged: bool,
 }
 
 /// What was read of a table.
@@ -57,6 +73,7 @@ impl ScanPartial {
         }
         // Neighbours see the same damage of a block that both read.
         self.damage.extend(other.damage);
+        self.streams.extend(other.streams);
         self.bytes = self.bytes.saturating_add(other.bytes);
     }
 }

@@ -29,7 +29,7 @@ pub trait LiveRows {
 }
 
 /// What rows name as their table: none.
-const NO_TABLE: u32 = u32::MAX;
+pub(super) const NO_TABLE: u32 = u32::MAX;
 
 /// A state while its rows pass by.
 struct Reader<'a, R> {
@@ -56,9 +56,9 @@ impl<R: LiveRows> Reader<'_, R> {
 }
 
 impl Scan<'_> {
-    /// The handles that are scanned, by their index in [`Details::keyed`](crate::model::Details::keyed).
+    /// The handles with a database that are scanned, by their index in [`Details::keyed`](crate::model::Details::keyed).
     pub fn handles(&self) -> impl Iterator<Item = usize> + '_ {
-        self.handles.iter().map(|handle| handle.number as usize)
+        self.handles.iter().filter(|handle| handle.stream.is_none()).map(|handle| handle.number as usize)
     }
 
     /// Analyzes the rows of a handle that `open` hands out, given the name of the column family. `None` if it was

@@ -56,6 +56,16 @@ pub fn sst_bytes(details: &Details, select: SelectFn<'_>) -> u64 {
     chosen_once(details, select).map(|chosen| chosen.table.size).fold(0, u64::saturating_add)
 }
 
+/// Bytes of the streams of the states that are selected, each with all that it holds.
+#[must_use]
+pub fn stream_bytes(details: &Details, select: SelectFn<'_>) -> u64 {
+    let selected = details.keyed.iter().filter(|keyed| {
+        keyed.meta.iter().flat_map(|meta| &meta.states).any(|state| select(keyed.operator, &state.name))
+    });
+    let streams = selected.filter_map(|keyed| keyed.stream.as_ref());
+    streams.map(|stream| stream.size).fold(0, u64::saturating_add)
+}
+
 /// How much the depth `index` reads of tables, nearly.
 #[must_use]
 pub fn index_bytes(details: &Details, select: SelectFn<'_>) -> u64 {

@@ -9,6 +9,7 @@ use statescope_formats::rocksdb::compression::CompressionType;
 use super::feed::{Damage, Feed, FeedTable, Reading, share};
 use super::partial::{DamageRead, ScanPartial};
 use super::plan::{KeyRange, runs};
+use super::stream::StreamSplit;
 use super::tables::{BlockList, OpenTables, ReadError, ScanTable};
 use super::{Handle, SpillFn, State};
 use crate::analyzers::analysis::{HandleKey, OperatorKeys, StateAccumulator, StateKey, TableFacts, TallyKey};
@@ -25,8 +26,18 @@ pub(super) struct Shared<'a> {
     pub(super) ahead: Option<&'a ReadAhead<'a>>,
     pub(super) open: OpenTables,
     pub(super) top: usize,
-    /// Where keys of timers go that do not fit into memory.
+    /// Bytes of memory for what of one key group must be there at the same time.
+    pub(super) memory: usize,
+    /// Where keys and rows go that do not fit into memory.
     pub(super) spill: Option<SpillFn<'a>>,
+}
+
+impl<'a> Shared<'a> {
+    /// How a split reads.
+    pub(super) fn reading_of(&self, split: u64) -> Reading<'a> {
+        let storage = self.ahead.map(|ahead| ahead.within(split));
+        Reading { storage: storage.unwrap_or(self.reading.storage), ..self.reading }
+    }
 }
 
 /// A split.
@@ -38,30 +49,27 @@ pub(super) struct Split {
     pub(super) range: KeyRange,
 }
 
-/// Hands rows to an accumulator.
-pub(super) struct Rows<'a, 'p>(pub(super) &'a mut StateAccumulator<'p>);
-
-impl LiveSink for Rows<'_, '_> {
+impl LiveSink for StateAccumulator<'_> {
     #[inline]
     fn put(&mut self, key: &[u8], shared: usize, value: &[u8], table: u32) -> u64 {
-        self.0.put(key, shared, value, table)
+        Self::put(self, key, shared, value, table)
     }
 
     fn begin(&mut self, key: &[u8], shared: usize) {
-        self.0.begin(key, shared);
+        Self::begin(self, key, shared);
     }
 
     fn part(&mut self, value: &[u8], _base: bool, table: u32) -> u64 {
-        self.0.part(value, table)
+        Self::part(self, value, table)
     }
 
     fn end(&mut self) {
         // What of it is expired besides its parts has no place among the blocks.
-        self.0.end();
+        Self::end(self);
     }
 
     fn not_understood(&mut self, key: &[u8], shared: usize, table: u32) {
-        self.0.not_understood(key, shared, table);
+        Self::not_understood(self, key, shared, table);
     }
 }
 
@@ -104,6 +112,12 @@ impl<'a, 't> Reader<'a, 't> {
 }
 
 impl Split {
+    /// What it is if its handle is a stream.
+    fn stream<'a>(&self, handle: &'a Handle) -> Option<StreamSplit<'a>> {
+        let stream = handle.stream.as_ref()?;
+        Some(StreamSplit { handle, stream, range: self.range.clone() })
+    }
+
     /// The tables of a state that the split reads.
     pub(super) fn tables<'s>(&self, handle: &Handle, state: &'s State) -> Vec<(u32, &'s ScanTable)> {
         let range = self.range_of(handle, state);
@@ -129,9 +143,17 @@ impl Split {
         handle: &'a Handle,
         lockstep: bool,
     ) -> OpenSplit<'a> {
-        self.announce_indexes(shared, handle);
         let mut open =
             OpenSplit { states: Vec::new(), damage: Vec::new(), stops: Stops::default(), ahead: 0 };
+        if let Some(stream) = self.stream(handle) {
+            if let Some(ahead) = shared.ahead {
+                let pieces = stream.pieces(shared, self.group());
+                open.ahead = pieces.bytes();
+                ahead.announce(self.group(), pieces.announced());
+            }
+            return open;
+        }
+        self.announce_indexes(shared, handle);
         for state in &handle.states {
             let range = self.range_of(handle, state);
             let (damage, stops) = (&mut open.damage, &mut open.stops);
@@ -147,7 +169,7 @@ impl Split {
         let of_state = |state| self.tables(handle, state).into_iter().map(|(_, table)| table);
         let tables: Vec<&ScanTable> = handle.states.iter().flat_map(of_state).collect();
         shared.open.announce(ahead, self.group(), &tables);
-        let Reading { storage, checksums, .. } = self.reading(shared);
+        let Reading { storage, checksums, .. } = shared.reading_of(self.group());
         for state in &handle.states {
             let range = self.range_of(handle, state);
             for (_, table) in self.tables(handle, state) {
@@ -180,12 +202,6 @@ impl Split {
         ahead.announce(self.group(), all.into_iter().map(|(.., request)| request));
     }
 
-    /// How it reads.
-    fn reading<'a>(&self, shared: &Shared<'a>) -> Reading<'a> {
-        let storage = shared.ahead.map(|ahead| ahead.within(self.group()));
-        Reading { storage: storage.unwrap_or(shared.reading.storage), ..shared.reading }
-    }
-
     /// Its place among what is read ahead.
     fn group(&self) -> u64 {
         self.number.into()
@@ -211,7 +227,12 @@ impl Split {
         open: OpenSplit<'a>,
         sink: &dyn Fn(&'a Handle, &'a State) -> S,
         done: &dyn Fn(S),
-    ) -> Vec<Damage> {
+    ) -> Vec<String> {
+        if let Some(stream) = self.stream(handle) {
+            let lost = stream.rows(shared, self.group(), sink, done);
+            self.close(shared, handle);
+            return lost;
+        }
         let OpenSplit { states, mut damage, .. } = open;
         for open in states {
             let mut sink = sink(handle, open.state);
@@ -223,7 +244,7 @@ impl Split {
             done(sink);
         }
         self.close(shared, handle);
-        damage.into_iter().map(|(_, found)| found).collect()
+        damage.into_iter().map(|(_, found)| found.error.to_string()).collect()
     }
 
     /// Analyzes it. None if it was stopped.
@@ -234,6 +255,11 @@ impl Split {
         open: OpenSplit<'a>,
     ) -> Option<ScanPartial> {
         let mut partial = ScanPartial { done: BTreeSet::from([self.number]), ..ScanPartial::default() };
+        if let Some(stream) = self.stream(handle) {
+            let partial = stream.analyze(shared, self.group(), partial);
+            self.close(shared, handle);
+            return partial;
+        }
         let OpenSplit { states: mut open, damage, stops, .. } = open;
         let counting = handle.counting_states();
         // Timers are not in the order of keys. Each of their states may need all the memory that there is for keys of
@@ -260,7 +286,7 @@ impl Split {
             }
             for reader in &mut readers {
                 let end = stop.or(self.range.high.as_ref()).map(Vec::as_slice);
-                reader.scan.run(end, &mut Rows(&mut reader.accumulator));
+                reader.scan.run(end, &mut reader.accumulator);
             }
             if let Some(operator) = &mut operator {
                 let mut states: Vec<_> = readers.iter_mut().map(|reader| &mut reader.accumulator).collect();
@@ -276,7 +302,7 @@ impl Split {
                 reader.accumulator = reader.accumulator.with_spill(spill());
             }
             let end = self.range_of(handle, reader.state).high;
-            reader.scan.run(end.as_deref(), &mut Rows(&mut reader.accumulator));
+            reader.scan.run(end.as_deref(), &mut reader.accumulator);
             self.end(handle, reader, &mut partial);
         }
         if is_stopped() {
@@ -314,7 +340,7 @@ impl Split {
         damage: &mut Vec<(&'a State, Damage)>,
         stops: &mut Stops,
     ) -> (RangeTombstones, Vec<Feed<'a>>) {
-        let reading = self.reading(shared);
+        let reading = shared.reading_of(self.group());
         let Reading { storage, checksums, .. } = reading;
         let (low, high) = (&range.low, range.high.as_deref());
         let mut opened = BTreeMap::new();

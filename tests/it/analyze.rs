@@ -342,6 +342,7 @@ pub fn method(depth: Depth, top: usize) -> Method {
         depth,
         depth_reason: DepthReason::Asked,
         sst_bytes: 0,
+        stream_bytes: 0,
         not_read_bytes: 0,
         more: Vec::new(),
         sampling: None,

@@ -85,7 +85,7 @@ shows!(
     "rescaled-1.20",
     ["analyze", "NEWEST", "--operator", "ea08", "--rows", "2", "--top", "3", "--parallelism", "2,3"]
 );
-shows!(nothing_to_analyze, "hashmap-2.3", ["analyze", "NEWEST", "--rows", "3"]);
+shows!(analyzed_heap, "hashmap-2.3", ["analyze", "NEWEST", "--rows", "3"]);
 shows!(analyzed_forst, "forst-2.3", ["analyze", "NEWEST", "--state", "window", "--top", "2"]);
 shows!(
     analyzed_as_json,

@@ -8,17 +8,18 @@ use std::sync::LazyLock;
 
 use serde_json::Value;
 use statescope::analyzers::analysis::{
-    Analysis, OperatorAnalysis, Physical, ReferenceTime, Settings, StateAnalysis, TtlArgument, Witness,
+    Analysis, OperatorAnalysis, Physical, Problem, ReferenceTime, Settings, StateAnalysis, TtlArgument,
+    Witness,
 };
 use statescope::model::KeyedContent;
 use statescope::readers::snapshot::SnapshotReading;
 use statescope::storage::LocalStorage;
 use statescope_formats::flink::key::{KeyGroupPrefix, KeyLayout};
-use statescope_formats::flink::state_meta::StateKind;
+use statescope_formats::flink::state_meta::{KeyedBackendMeta, StateKind, StateMetaInfo};
 use statescope_formats::flink::walk::{Elements, StateValueLayout};
 
 use super::analyze::analysis;
-use super::live::scanned;
+use super::live::{scanned, scanned_in_part};
 use super::scan::{read, settings};
 use super::support::naive::{Database, databases};
 use super::support::{Differences, Fixture, fixtures, list, number, text};
@@ -66,17 +67,7 @@ impl Analyzed {
         self.analysis.operators.iter().find(|operator| operator.id == id)
     }
 
-    /// Whether an operator's timers lie in raw keyed state and not in its database.
-    fn has_raw_timers(&self, id: &str) -> bool {
-        let of_operator = |index: usize| self.reading.snapshot.operators[index].id.to_string() == id;
-        self.reading
-            .details
-            .keyed
-            .iter()
-            .any(|keyed| of_operator(keyed.operator) && keyed.raw_timers.is_some())
-    }
-
-    /// What the job knows of operators with a database, unless changes lie on top of it.
+    /// What the job knows of operators with keyed state, unless changes lie on top of it.
     fn operators(&self) -> impl Iterator<Item = (&str, &Value)> {
         let operators = list(&self.truth["operators"]).iter().filter(|_| !self.has_changes());
         let with_id = operators.map(|operator| (text(&operator["id"]), operator));
@@ -99,13 +90,25 @@ impl Analyzed {
     }
 }
 
+/// Whether a heap has rows of it that end nobody knows where.
+fn is_in_part(state: &StateAnalysis) -> bool {
+    state.not_walked.iter().any(|not| not.problem == Problem::RowsNotRead) || state.missing.key_groups > 0
+}
+
 #[test]
 fn rows_entries_and_keys_are_those_of_the_job() {
     let (mut differences, mut bounded) = (Differences::default(), BTreeSet::new());
+    let mut in_part = BTreeSet::new();
     for analyzed in &*ALL {
         for (ours, truth, what) in analyzed.states(&mut differences) {
             let live = &ours.live.unwrap();
             let keys = ours.keys.as_ref().unwrap();
+            if is_in_part(ours) {
+                differences.holds(live.rows < number(&truth["rows"]), || format!("{what}: rows"));
+                differences.holds(live.keys < number(&truth["keys"]), || format!("{what}: keys"));
+                in_part.insert((text(&truth["key_type"]), text(&truth["value_type"])));
+                continue;
+            }
             differences.same(live.rows, number(&truth["rows"]), || format!("{what}: rows"));
             differences.same(live.keys, number(&truth["keys"]), || format!("{what}: keys"));
             differences.same(keys.keys, number(&truth["keys"]), || format!("{what}: keys that are counted"));
@@ -140,7 +143,13 @@ fn rows_entries_and_keys_are_those_of_the_job() {
             }
         }
     }
-    assert_eq!(bounded, BTreeSet::from(["List<KryoThing>"]));
+    // Of a list of POJOs, where a subclass came after the snapshot of its serializer was made.
+    assert_eq!(bounded, BTreeSet::from(["List<AccountPojo>", "List<KryoThing>"]));
+    // In a heap, whatever passes through Kryo or a subclass that came later ends nobody knows where.
+    let of_values = ["AccountPojo", "AccountPojo[]", "KryoThing", "List<AccountPojo>", "List<KryoThing>"];
+    let of_maps = ["Map<Long, OrderPojo>", "Map<Tuple2<Integer, String>, AccountPojo>", "OrderPojo"];
+    let of_types = in_part.iter().filter(|(key, _)| *key != "KryoKey").map(|(_, value)| *value);
+    assert_eq!(of_types.collect::<BTreeSet<_>>(), of_values.into_iter().chain(of_maps).collect());
     differences.none(1500);
 }
 
@@ -153,9 +162,13 @@ fn timers_are_those_that_the_plan_of_events_sets() {
                 let (name, operator_name) = (text(&timers["name"]), text(&operator["name"]));
                 let what = format!("{}: {operator_name}: {name}", analyzed.label());
                 let Some(state) = analyzed.state(id, name) else {
-                    differences.holds(analyzed.has_raw_timers(id), || format!("{what}: not analyzed"));
+                    differences.holds(false, || format!("{what}: not analyzed"));
                     continue;
                 };
+                if is_in_part(state) {
+                    differences.same(operator_name, "by-kryo", || format!("{what}: not all was read"));
+                    continue;
+                }
                 let (Some(ours), count) = (&state.timers, number(&timers["count"])) else {
                     panic!("{what}: no timers")
                 };
@@ -240,7 +253,7 @@ fn sums_of_live_rows_are_those_of_the_job() {
     for analyzed in &*ALL {
         let reading = &analyzed.reading;
         for (ours, truth, what) in analyzed.states(&mut differences) {
-            let Some(sum) = truth["sum"].as_i64() else { continue };
+            let Some(sum) = truth["sum"].as_i64().filter(|_| !is_in_part(ours)) else { continue };
             let (kind, value_type) = (text(&truth["kind"]), text(&truth["value_type"]));
             let is_it = |operator: usize, name: &str| {
                 name == ours.name && reading.snapshot.operators[operator].id.to_string() == ours.operator_id
@@ -360,12 +373,13 @@ fn the_physical_view_and_the_rows_of_subtasks_are_those_of_rocksdbs_tools() {
         let Some(oracle) = fixture.rocksdb() else { continue };
         for analyzed in ALL.iter().filter(|analyzed| std::ptr::eq(analyzed.fixture, fixture)) {
             let theirs = tables(&oracle, &analyzed.path);
+            let in_tables = || analyzed.analysis.states.iter().filter(|state| state.sst.is_some());
             differences.same(
-                analyzed.analysis.states.iter().map(|s| (&*s.operator_id, &*s.name)).collect::<BTreeSet<_>>(),
+                in_tables().map(|s| (&*s.operator_id, &*s.name)).collect::<BTreeSet<_>>(),
                 theirs.keys().copied().collect(),
                 || format!("{}: states", analyzed.label()),
             );
-            for ours in &analyzed.analysis.states {
+            for ours in in_tables() {
                 let what =
                     |figure: &str| format!("{}: {} {}: {figure}", analyzed.label(), ours.operator, ours.name);
                 let Some(theirs) = theirs.get(&(&*ours.operator_id, &*ours.name)) else { continue };
@@ -413,32 +427,58 @@ struct Naive {
 }
 
 /// The states of a snapshot by operator and name. Their rows are cut and divided by the tables of `formats`, which the
-/// tests of walkers hold against the job.
+/// tests of walkers hold against the job. Those of streams are what a scan hands out, as far as that is.
 fn naive(analyzed: &Analyzed) -> BTreeMap<(String, String), Naive> {
-    let mut found: BTreeMap<_, Naive> = BTreeMap::new();
+    let mut found = BTreeMap::new();
     for Database { operator, max_parallelism, meta, column_families, .. } in
         databases(analyzed.fixture, &analyzed.path)
     {
-        let prefix = KeyGroupPrefix::of_max_parallelism(max_parallelism);
         for state in &meta.states {
-            let keys = KeyLayout::of_state(prefix, &meta.key_serializer, state).unwrap();
-            let values = StateValueLayout::of_state(state).unwrap();
             let naive = found.entry((operator.clone(), state.name.clone())).or_default();
-            naive.is_timer = state.kind == StateKind::PriorityQueue;
-            for (key, value) in column_families.get(&state.name).into_iter().flatten() {
-                let (cut, bytes) = (keys.cut(key).unwrap(), (key.len() + value.len()) as u64);
-                let (rows, sum, distinct) = naive.groups.entry(cut.key_group).or_default();
-                (*rows, *sum) = (*rows + 1, *sum + bytes);
-                distinct.insert(key[cut.key].to_vec());
-                let mut timestamps = Vec::new();
-                values.for_each_element(value, b",", |timestamp, _| timestamps.extend(timestamp));
-                if !timestamps.is_empty() {
-                    naive.timestamps.push((timestamps, bytes));
-                }
+            let rows = column_families.get(&state.name).into_iter().flatten();
+            add_rows(naive, max_parallelism, &meta, state, rows.map(|(key, value)| (&**key, &**value)));
+        }
+    }
+    let SnapshotReading { snapshot, details, .. } = &analyzed.reading;
+    let streams = details.keyed.iter().filter(|keyed| keyed.stream.is_some());
+    let mut seen = BTreeSet::new();
+    for (keyed, meta) in streams.filter_map(|keyed| Some((keyed, keyed.meta.as_ref()?))) {
+        let operator = &snapshot.operators[keyed.operator];
+        for state in &meta.states {
+            let naive = found.entry((operator.id.to_string(), state.name.clone())).or_default();
+            if seen.insert((keyed.operator, state.name.clone())) {
+                let is_it = |operator: usize, name: &str| operator == keyed.operator && name == state.name;
+                let (rows, _) = scanned_in_part(&LocalStorage::new(), &analyzed.reading, &is_it);
+                let rows = rows.iter().map(|(key, value)| (&**key, &**value));
+                add_rows(naive, operator.max_parallelism, meta, state, rows);
             }
         }
     }
     found
+}
+
+fn add_rows<'r>(
+    naive: &mut Naive,
+    max_parallelism: i32,
+    meta: &KeyedBackendMeta,
+    state: &StateMetaInfo,
+    rows: impl Iterator<Item = (&'r [u8], &'r [u8])>,
+) {
+    let prefix = KeyGroupPrefix::of_max_parallelism(max_parallelism);
+    let keys = KeyLayout::of_state(prefix, &meta.key_serializer, state).unwrap();
+    let values = StateValueLayout::of_state(state).unwrap();
+    naive.is_timer = state.kind == StateKind::PriorityQueue;
+    for (key, value) in rows {
+        let (cut, bytes) = (keys.cut(key).unwrap(), (key.len() + value.len()) as u64);
+        let (rows, sum, distinct) = naive.groups.entry(cut.key_group).or_default();
+        (*rows, *sum) = (*rows + 1, *sum + bytes);
+        distinct.insert(key[cut.key].to_vec());
+        let mut timestamps = Vec::new();
+        values.for_each_element(value, b",", |timestamp, _| timestamps.extend(timestamp));
+        if !timestamps.is_empty() {
+            naive.timestamps.push((timestamps, bytes));
+        }
+    }
 }
 
 #[test]
@@ -502,7 +542,7 @@ fn same_expired(
     expected: &BTreeMap<(&str, &str), Expired>,
     what: &str,
 ) {
-    for state in &analysis.states {
+    for state in analysis.states.iter().filter(|state| !state.live.unwrap().entries_at_least) {
         let what = |figure: &str| format!("{what}: {} {}: {figure}", state.operator, state.name);
         let expired = state.ttl.expired.as_ref();
         let expected = expected.get(&(&*state.operator_id, &*state.name));
@@ -512,6 +552,9 @@ fn same_expired(
         differences.holds(ours.bytes >= expected.2, || what("bytes of expired rows"));
         if state.kind != "list" {
             differences.same(ours.bytes, expected.2, || what("expired bytes"));
+        }
+        if state.sst.is_none() {
+            continue;
         }
         let by_level: u64 = state.levels.iter().map(|level| level.expired_entries.unwrap()).sum();
         differences.same(by_level, expected.0, || what("expired by level"));
@@ -535,6 +578,9 @@ fn timestamps_and_what_expires_by_them_are_those_of_the_job() {
                 differences.same(truth["ttl"].as_bool(), Some(false), || format!("{what}: no ages"));
                 continue;
             };
+            if is_in_part(ours) || ours.live.unwrap().entries_at_least {
+                continue;
+            }
             let entries = number(&truth["entries"]);
             differences
                 .same((ages.entries, ages.without_timestamp), (entries, 0), || format!("{what}: timestamps"));
@@ -562,7 +608,9 @@ fn timestamps_and_what_expires_by_them_are_those_of_the_job() {
             naive.values().flat_map(|n| &n.timestamps).flat_map(|row| row.0.clone()).collect();
         times.sort_unstable();
         let Some(median) = times.get(times.len() / 2) else { continue };
-        for state in analyzed.analysis.states.iter().filter(|state| state.ttl.ages.is_some()) {
+        let is_whole = |state: &&StateAnalysis| !state.live.unwrap().entries_at_least;
+        for state in analyzed.analysis.states.iter().filter(|state| state.ttl.ages.is_some()).filter(is_whole)
+        {
             let key = (&*state.operator_id, &*state.name);
             let rows = &naive[&(state.operator_id.clone(), state.name.clone())].timestamps;
             let of = |until: i64| -> Expired {
@@ -581,7 +629,7 @@ fn timestamps_and_what_expires_by_them_are_those_of_the_job() {
         let one_hour =
             with_ttl(analyzed, median + hour, vec![TtlArgument { state: None, ttl_ms: hour as u64 }]);
         same_expired(&mut differences, &one_hour, &middle, &format!("{}: an hour", analyzed.label()));
-        for state in &one_hour.states {
+        for state in one_hour.states.iter().filter(is_whole) {
             let Some(ages) = &state.ttl.ages else { continue };
             let what_if: Vec<_> = ages.what_if.iter().map(|w| w.entries).collect();
             let expected = middle[&(&*state.operator_id, &*state.name)].0;

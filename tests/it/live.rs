@@ -10,6 +10,7 @@ use std::path::Path;
 use std::sync::Mutex;
 
 use snapshot::Sample;
+use statescope::analyzers::analysis::Spill;
 use statescope::lsm::LiveSink;
 use statescope::model::KeyBounds;
 use statescope::readers::snapshot::SnapshotReading;
@@ -141,24 +142,41 @@ impl LiveView for Scanned {
     }
 }
 
+/// Rows, each with its composite key and its value.
+pub type AllRows = Vec<(Vec<u8>, Vec<u8>)>;
+
 /// The live rows of the states for which `select` answers yes, in the order of their keys within each handle.
 pub fn scanned(
     storage: &LocalStorage,
     reading: &SnapshotReading,
     select: &dyn Fn(usize, &str) -> bool,
-) -> Vec<(Vec<u8>, Vec<u8>)> {
+) -> AllRows {
+    let (rows, lost) = scanned_in_part(storage, reading, select);
+    assert!(lost.is_empty(), "{lost:?}");
+    rows
+}
+
+/// The same, and what could not be read.
+pub fn scanned_in_part(
+    storage: &LocalStorage,
+    reading: &SnapshotReading,
+    select: &dyn Fn(usize, &str) -> bool,
+) -> (AllRows, Vec<String>) {
     let SnapshotReading { snapshot, details, tables, .. } = reading;
     let settings = super::scan::settings();
     let scan = Scan::plan(Input { snapshot, details, tables, settings: &settings }, select);
     let options = ScanOptions { threads: 2, memory: 64 << 20, requests: 8, checksums: true };
     let all = Mutex::new(Vec::new());
-    let done = |sink: Collected| all.lock().unwrap().push(sink.rows);
-    let damage = scan.rows(storage, options, &|_, _| Collected::default(), &done);
-    assert!(damage.is_empty(), "{damage:?}");
+    let spill = || -> Box<dyn Spill> { Box::new(super::scan::NoSpill) };
+    let done = |sink: Collected| {
+        assert!(sink.rows.is_sorted_by(|a, b| a.0 < b.0));
+        all.lock().unwrap().push(sink.rows);
+    };
+    let lost = scan.rows(storage, options, &spill, &|_, _| Collected::default(), &done);
     let mut all = all.into_inner().unwrap();
     // Splits are done in any order.
     all.sort();
-    all.into_iter().flatten().collect()
+    (all.into_iter().flatten().collect(), lost)
 }
 
 /// All versions of all keys in memory, sorted; nothing clever at all.

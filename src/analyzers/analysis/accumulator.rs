@@ -17,7 +17,8 @@ use super::keys::{KeyCounter, KeyTotals};
 use super::operator::KeyRun;
 use super::partial::{GroupTotals, KryoTotals, LiveTotals, NotWalkedTotals, Problem, StatePartial};
 use super::plan::{Cause, KryoPlan, ListPlan, OnePlan, StatePlan, Values};
-use super::timers::{Due, Spill, TimerKeys};
+use super::spill::Spill;
+use super::timers::{Due, TimerKeys};
 
 /// What is known of an SST file that a row lies in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -191,7 +192,14 @@ impl<'p> StateAccumulator<'p> {
     /// ([`OperatorKeys::end_batch`](super::OperatorKeys::end_batch)).
     #[must_use]
     pub fn with_key_totals(mut self) -> Self {
-        self.run = self.plan.counts_keys().then(KeyRun::default);
+        self.run = self.plan.counts_keys().then(|| KeyRun::new(usize::MAX, None));
+        self
+    }
+
+    /// As [`with_key_totals`](Self::with_key_totals), where batches may be large: what needs more memory goes elsewhere.
+    #[must_use]
+    pub fn with_spilled_key_totals(mut self, memory: usize, spill: Option<Box<dyn Spill>>) -> Self {
+        self.run = self.plan.counts_keys().then(|| KeyRun::new(memory, spill));
         self
     }
 
@@ -302,6 +310,26 @@ impl<'p> StateAccumulator<'p> {
         self.live.entries += 1;
         self.without_timestamp += 1;
         self.not_walked(Problem::ValueNotUnderstood, NO_PLAIN_VALUE, key, bytes, table);
+    }
+
+    /// Ends a key group before the next one begins: what its keys need of memory is free then.
+    pub fn end_key_group(&mut self) {
+        self.settle();
+        self.close_pair(Place::Inside);
+        self.close_key(Place::Inside);
+        self.close_group();
+    }
+
+    /// Rows of a key group that could not be told apart from what follows them: they are in no other figure.
+    pub fn not_read(&mut self, prefix: &[u8], reason: &str, rows: u64, bytes: u64) {
+        let example = (KeyBytes::from(prefix), 0);
+        let totals = NotWalkedTotals { reason: reason.to_owned(), rows, bytes, example };
+        match self.not_walked.entry(Problem::RowsNotRead) {
+            Entry::Occupied(mut known) => known.get_mut().merge(totals),
+            Entry::Vacant(place) => {
+                place.insert(totals);
+            }
+        }
     }
 
     /// Gives what keys hold to the operator's keys: the current one as far as it is known.

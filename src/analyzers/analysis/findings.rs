@@ -82,7 +82,8 @@ fn keys_not_cut(state: &StateAnalysis) -> Option<Finding> {
 
 fn ttl_not_covered(state: &StateAnalysis, totals: &AnalysisTotals) -> Option<Finding> {
     let on_disk = |disk: Option<DiskBytes>, sst: SstFiles| disk.map_or(sst.bytes, |disk| disk.bytes);
-    let (of_state, of_all) = (on_disk(state.disk, state.sst), on_disk(totals.disk, totals.sst));
+    let (of_state, of_all) =
+        (on_disk(state.disk, state.sst.unwrap_or_default()), on_disk(totals.disk, totals.sst));
     let entries = state.live.as_ref().map_or_else(|| "its".to_owned(), |live| format!("{}", live.entries));
     let large = of_state >= LARGE_BYTES && of_state >= of_all / 10;
     let uncovered = state.ttl.asked && state.ttl.covered == Some(false);
@@ -124,7 +125,7 @@ fn dead(state: &StateAnalysis) -> Option<Finding> {
     let (bytes, share) = match (&state.disk, &state.estimates) {
         (Some(disk), _) => (disk.bytes, disk.dead_share?),
         // Only what is certain is worth a warning.
-        (None, Some(estimates)) => (state.sst.bytes, estimates.dead_share.low),
+        (None, Some(estimates)) => (state.sst.unwrap_or_default().bytes, estimates.dead_share.low),
         (None, None) => return None,
     };
     (share > 0.5 && bytes >= LARGE_BYTES).then(|| {

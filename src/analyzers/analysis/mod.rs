@@ -20,6 +20,7 @@ mod partial;
 mod physical;
 mod plan;
 mod skew;
+mod spill;
 mod sums;
 mod tally;
 mod timers;
@@ -44,8 +45,9 @@ pub use partial::{
 };
 pub use physical::Physical;
 pub use plan::{Settings, StatePlan, TtlArgument};
-pub use tally::PhysicalTally;
-pub use timers::{DEFAULT_TIMER_MEMORY, FAR_FUTURE_MS, Spill, TimersPartial};
+pub use spill::Spill;
+pub use tally::{PhysicalTally, StreamTally};
+pub use timers::{DEFAULT_TIMER_MEMORY, FAR_FUTURE_MS, TimersPartial};
 pub use types::*;
 
 #[cfg(test)]

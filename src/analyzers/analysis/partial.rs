@@ -13,7 +13,7 @@ use super::histogram::Histogram;
 use super::key_bytes::KeyBytes;
 use super::keys::{EdgeKeys, KeysPartial};
 use super::sums::sums;
-use super::tally::PhysicalTally;
+use super::tally::{PhysicalTally, StreamTally};
 use super::timers::TimersPartial;
 
 /// A state of a keyed state handle.
@@ -128,6 +128,8 @@ pub enum Problem {
     MergeOperands,
     /// The value is not in the table as such: a blob's index, or columns.
     ValueNotUnderstood,
+    /// Where a row of a heap stream ends is not known, so that it and those behind it could not be read.
+    RowsNotRead,
 }
 
 impl Problem {
@@ -136,9 +138,11 @@ impl Problem {
     #[must_use]
     pub fn is_contradiction(self) -> bool {
         match self {
-            Self::KeyNotCut | Self::NamespaceNotCut | Self::ElementsNotWalked | Self::ValueNotUnderstood => {
-                false
-            }
+            Self::KeyNotCut
+            | Self::NamespaceNotCut
+            | Self::ElementsNotWalked
+            | Self::ValueNotUnderstood
+            | Self::RowsNotRead => false,
             Self::KeyContradicts
             | Self::ValueContradicts
             | Self::ElementsContradict
@@ -252,11 +256,14 @@ impl StatePartial {
 pub struct OperatorPartial {
     /// The keys.
     pub keys: KeysPartial,
+    /// Whether some are missing, as a temporary file failed.
+    pub incomplete: bool,
 }
 
 impl OperatorPartial {
     /// Adds another split of the same operator.
     pub fn merge(&mut self, other: Self) {
+        self.incomplete |= other.incomplete;
         self.keys.merge(other.keys);
     }
 }
@@ -312,6 +319,9 @@ pub struct AnalysisPartial {
     /// The physical view.
     #[serde(with = "pairs")]
     pub tallies: BTreeMap<TallyKey, PhysicalTally>,
+    /// What streams of key groups hold.
+    #[serde(with = "pairs")]
+    pub streams: BTreeMap<StateKey, StreamTally>,
     /// Keys over all states of an operator, by its index, without those at edges.
     #[serde(with = "pairs")]
     pub operators: BTreeMap<u32, OperatorPartial>,
@@ -337,6 +347,11 @@ impl AnalysisPartial {
         self.tallies.entry(key).or_default().merge(tally);
     }
 
+    /// Adds what was counted in a stream.
+    pub fn add_stream(&mut self, key: StateKey, tally: &StreamTally) {
+        self.streams.entry(key).or_default().merge(tally);
+    }
+
     /// Adds the keys of a split.
     pub fn add_operator(&mut self, key: HandleKey, mut partial: OperatorPartial) {
         self.operator_edges.entry(key).or_default().merge(partial.keys.take_edges());
@@ -354,6 +369,7 @@ impl AnalysisPartial {
         merge_maps(&mut self.states, other.states, StatePartial::merge);
         merge_maps(&mut self.handles, other.handles, HandlePartial::merge);
         merge_maps(&mut self.tallies, other.tallies, |a, b| a.merge(&b));
+        merge_maps(&mut self.streams, other.streams, |a, b| a.merge(&b));
         merge_maps(&mut self.operators, other.operators, OperatorPartial::merge);
         merge_maps(&mut self.operator_edges, other.operator_edges, EdgeKeys::merge);
         merge_maps(&mut self.samples, other.samples, CompressionSample::merge);

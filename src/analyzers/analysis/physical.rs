@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::skew::ratio;
-use super::tally::PhysicalTally;
+use super::tally::{PhysicalTally, StreamTally};
 use super::types::DiskBytes;
 
 /// What lies in the files: the physical view.
@@ -120,6 +120,12 @@ pub(super) fn disk(tally: &PhysicalTally, by_entry: bool) -> DiskBytes {
     }
     let (live, expired) = (with_index(tally.live_stored_bytes), with_index(tally.expired_stored_bytes));
     spent(bytes, [live.saturating_sub(expired), expired.min(live), bytes.saturating_sub(live)])
+}
+
+/// Bytes in streams: what is not expired is live.
+pub(super) fn stream_disk(tally: &StreamTally) -> DiskBytes {
+    let expired = tally.expired_bytes.min(tally.bytes);
+    spent(tally.bytes, [tally.bytes - expired, expired, 0])
 }
 
 /// On-disk bytes, of which these are live, expired and dead.

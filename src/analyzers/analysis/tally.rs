@@ -56,6 +56,25 @@ sums! {
     }
 }
 
+sums! {
+    /// What a state has in streams of key groups.
+    pub struct StreamTally {
+        /// Key groups that hold any of it.
+        key_groups,
+        /// Its bytes in the stream. Where that is compressed, the share that its uncompressed bytes have in those of each
+        /// key group.
+        bytes,
+        /// The same uncompressed.
+        uncompressed_bytes,
+        /// Of `bytes`, what is expired, by raw bytes within each key group.
+        expired_bytes,
+        /// Key groups of which something is missing.
+        damaged_key_groups,
+        /// Bytes that are missing.
+        damaged_bytes,
+    }
+}
+
 impl PhysicalTally {
     /// Entries of all types.
     #[must_use]

@@ -12,27 +12,13 @@ use serde::{Deserialize, Serialize};
 
 use super::histogram::{Counter, Histogram};
 use super::keys::{KeyCounter, KeyTotals};
+use super::spill::{Spill, SpilledKey};
 
 /// A timer later than this after the reference time is far away.
 pub const FAR_FUTURE_MS: i64 = 365 * 24 * 3_600_000;
 
 /// Memory for the keys of one key group until they are written out.
 pub const DEFAULT_TIMER_MEMORY: usize = 32 << 20;
-
-/// Takes what does not fit into memory, until it is read again: files, in the program.
-pub trait Spill: Send {
-    /// Keeps a run of bytes.
-    ///
-    /// # Errors
-    /// Whatever keeps it from being written.
-    fn write_run(&mut self, run: &[u8]) -> io::Result<()>;
-
-    /// Gives back all runs that were written since the last call, each to be read once from its beginning.
-    ///
-    /// # Errors
-    /// Whatever keeps them from being read.
-    fn take_runs(&mut self) -> io::Result<Vec<Box<dyn Read + Send>>>;
-}
 
 /// Counts when timers are due.
 #[derive(Debug)]
@@ -235,7 +221,8 @@ impl TimerKeys {
         let mut run = Vec::with_capacity(self.arena.len() + self.counted.len() * 24);
         for counted in &self.counted {
             let key = self.arena.get(counted.start..counted.end).unwrap_or_default();
-            Entry { key: key.to_vec(), timers: counted.timers, bytes: counted.bytes }.write(&mut run);
+            let totals = totals(counted.timers, counted.bytes);
+            SpilledKey { key: key.to_vec(), totals }.write(&mut run);
         }
         let written = self.spill.as_mut().is_some_and(|spill| spill.write_run(&run).is_ok());
         if written {
@@ -279,39 +266,6 @@ fn totals(timers: u64, bytes: u64) -> KeyTotals {
     KeyTotals { rows: timers, entries: timers, bytes }
 }
 
-/// A key in a run: `u64 length | key | u64 timers | u64 bytes`, little-endian.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Entry {
-    key: Vec<u8>,
-    timers: u64,
-    bytes: u64,
-}
-
-impl Entry {
-    fn write(&self, run: &mut Vec<u8>) {
-        run.extend_from_slice(&(self.key.len() as u64).to_le_bytes());
-        run.extend_from_slice(&self.key);
-        run.extend_from_slice(&self.timers.to_le_bytes());
-        run.extend_from_slice(&self.bytes.to_le_bytes());
-    }
-
-    fn read(run: &mut impl Read) -> io::Result<Option<Self>> {
-        let mut number = [0; 8];
-        // Nothing at all is the end; a part of a length is not.
-        if run.read(&mut number[..1])? == 0 {
-            return Ok(None);
-        }
-        run.read_exact(&mut number[1..])?;
-        let length = u64::from_le_bytes(number);
-        let mut key = Vec::new();
-        if run.take(length).read_to_end(&mut key)? as u64 != length {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        let mut next = || run.read_exact(&mut number).map(|()| u64::from_le_bytes(number));
-        Ok(Some(Self { key, timers: next()?, bytes: next()? }))
-    }
-}
-
 /// Merges runs, each of which is sorted.
 fn merge(runs: Vec<Box<dyn Read + Send>>, keys: &mut KeyCounter) -> io::Result<()> {
     use std::cmp::Reverse;
@@ -319,27 +273,26 @@ fn merge(runs: Vec<Box<dyn Read + Send>>, keys: &mut KeyCounter) -> io::Result<(
     let mut runs: Vec<_> = runs.into_iter().map(BufReader::new).collect();
     let mut heads = BinaryHeap::new();
     for (index, run) in runs.iter_mut().enumerate() {
-        heads.extend(Entry::read(run)?.map(|entry| Reverse((entry, index))));
+        heads.extend(SpilledKey::read(run)?.map(|entry| Reverse((entry, index))));
     }
-    let mut current: Option<Entry> = None;
+    let mut current: Option<SpilledKey> = None;
     while let Some(Reverse((entry, index))) = heads.pop() {
         match &mut current {
             Some(current) if current.key == entry.key => {
-                current.timers = current.timers.saturating_add(entry.timers);
-                current.bytes = current.bytes.saturating_add(entry.bytes);
+                current.totals.merge(&entry.totals);
             }
             _ => {
                 if let Some(done) = current.replace(entry) {
-                    keys.add(&done.key, &totals(done.timers, done.bytes));
+                    keys.add(&done.key, &done.totals);
                 }
             }
         }
         if let Some(run) = runs.get_mut(index) {
-            heads.extend(Entry::read(run)?.map(|entry| Reverse((entry, index))));
+            heads.extend(SpilledKey::read(run)?.map(|entry| Reverse((entry, index))));
         }
     }
     if let Some(last) = current {
-        keys.add(&last.key, &totals(last.timers, last.bytes));
+        keys.add(&last.key, &last.totals);
     }
     Ok(())
 }
@@ -417,16 +370,5 @@ mod tests {
             assert_eq!((keys.complete().keys(), not_counted), (0, 2), "{failing}");
             assert!(spill.is_none_or(|spill| spill.runs.lock().unwrap().is_empty()), "{failing}");
         }
-    }
-
-    #[test]
-    fn a_run_that_was_cut_is_no_shorter_run() {
-        let mut run = Vec::new();
-        Entry { key: b"key".to_vec(), timers: 1, bytes: 2 }.write(&mut run);
-        for length in 1..run.len() {
-            assert!(Entry::read(&mut &run[..length]).is_err(), "{length}");
-        }
-        assert_eq!(Entry::read(&mut &run[..]).unwrap().unwrap().key, b"key");
-        assert_eq!(Entry::read(&mut &run[..0]).unwrap(), None);
     }
 }

@@ -46,9 +46,11 @@ pub struct Method {
     pub depth_reason: DepthReason,
     /// Bytes of the SST files of the states that are analyzed, each file once.
     pub sst_bytes: u64,
-    /// Of these, bytes that were not read, and that figures could depend on.
+    /// Bytes of the streams of key groups that they lie in. These are read at the depth `full` only.
+    pub stream_bytes: u64,
+    /// Of both, bytes that were not read, and that figures could depend on.
     pub not_read_bytes: u64,
-    /// What the depths cost that read more, in bytes of SST files.
+    /// What the depths cost that read more, in bytes of SST files and streams.
     pub more: Vec<DepthCost>,
     /// How it was sampled; absent but for the depth `sample`.
     pub sampling: Option<Sampling>,
@@ -213,6 +215,19 @@ pub struct SstFiles {
     pub bytes: u64,
 }
 
+/// What a state has in streams of key groups: canonical savepoints, checkpoints of the heap backend, timers in raw keyed
+/// state. There, nothing is dead.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct StreamFigures {
+    /// Key groups that hold any of it.
+    pub key_groups: u64,
+    /// Its bytes in the streams. Where these are compressed, the share that its uncompressed bytes have in those of each
+    /// key group.
+    pub bytes: u64,
+    /// The same uncompressed.
+    pub uncompressed_bytes: u64,
+}
+
 /// Sums over all states that were analyzed.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct AnalysisTotals {
@@ -245,6 +260,8 @@ pub struct Missing {
     pub files: u64,
     /// Damaged blocks.
     pub blocks: u64,
+    /// Key groups of streams that could not be read to their end; in sums over states, one counts for each.
+    pub key_groups: u64,
     /// On-disk bytes that could not be read.
     pub bytes: u64,
     /// Entries of all versions in them, as far as properties tell.
@@ -286,13 +303,15 @@ pub struct StateAnalysis {
     pub kind: &'static str,
     /// The state's type in readable form.
     pub type_text: String,
-    /// SST files.
-    pub sst: SstFiles,
+    /// SST files; absent where it lies in streams only.
+    pub sst: Option<SstFiles>,
+    /// Streams of key groups; absent where it lies in SST files only.
+    pub streams: Option<StreamFigures>,
     /// On-disk bytes; absent where neither blocks nor their index were seen.
     pub disk: Option<DiskBytes>,
     /// What is live; absent where not all rows were read.
     pub live: Option<LiveFigures>,
-    /// What lies in the files; absent as `disk` is.
+    /// What lies in SST files; absent as `disk` and `sst` are.
     pub physical: Option<Physical>,
     /// What a sample says; absent where it was not sampled.
     pub estimates: Option<Estimates>,
@@ -372,8 +391,8 @@ pub struct SubtaskAnalysis {
     pub subtask: u32,
     /// Its key groups (first, last); of several handles, those of all.
     pub key_groups: Option<(u32, u32)>,
-    /// SST files; one that several subtasks name counts for each.
-    pub sst: SstFiles,
+    /// SST files; one that several subtasks name counts for each. Absent where it lies in streams only.
+    pub sst: Option<SstFiles>,
     /// On-disk bytes; absent where neither blocks nor their index were seen.
     pub disk_bytes: Option<u64>,
     /// Live rows; absent, as all that follows, where not all rows were read.
@@ -765,7 +784,7 @@ pub struct NotAnalyzed {
     pub bytes: Option<u64>,
     /// Where `bytes` is absent: what it cannot exceed.
     pub bytes_at_most: Option<u64>,
-    /// A stable name of the reason: `not_rocksdb`, `changelog`, `operator_state`, `raw_state`, `failed`.
+    /// A stable name of the reason: `not_rocksdb`, `stream_not_read`, `changelog`, `operator_state`, `raw_state`, `failed`.
     pub reason: &'static str,
     /// The reason in words.
     pub explanation: &'static str,

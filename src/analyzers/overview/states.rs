@@ -176,24 +176,12 @@ impl Collector<'_> {
                 state.files().into_iter().filter_map(|f| self.snapshot.file(f)).map(|f| f.size).sum()
             });
         match details.raw_timers.as_ref().map(|t| t.services.as_slice()) {
-            Some(services @ [_, ..]) => {
-                let alone = services.len() == 1;
-                for service in services {
-                    let building = self.state(RAW_KEYED, &service.name, "timers");
-                    if building.summary.serializers.is_empty() {
-                        let (key, namespace) = (&service.key_serializer, &service.namespace_serializer);
-                        building.summary.type_text = format!(
-                            "Timers<{}, {}> (raw keyed state)",
-                            serializers::readable(key),
-                            serializers::readable(namespace)
-                        );
-                        building.summary.serializers = vec![
-                            serializers::summary("key", key),
-                            serializers::summary("namespace", namespace),
-                        ];
-                    }
-                    // Several services share one stream, which only a reader of values can divide.
-                    building.add(details, size.filter(|_| alone));
+            Some([_, ..]) => {
+                for meta in details.meta.iter().flat_map(|meta| &meta.states) {
+                    let building = self.state(RAW_KEYED, &meta.name, "timers");
+                    building.describe(meta, "timers");
+                    // They share one stream, which only a reader of values can divide.
+                    building.subtask(details, None, None);
                 }
             }
             _ => {

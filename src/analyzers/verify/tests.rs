@@ -71,6 +71,7 @@ fn details() -> Details {
         layout: KeyedLayout::Database,
         meta: None,
         raw_timers: None,
+        stream: None,
         database: Some(DatabaseDetails {
             tables: vec![Table {
                 column_family: 0,

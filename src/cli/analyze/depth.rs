@@ -6,9 +6,9 @@ use super::Analyze;
 use crate::analyzers::analysis::{Depth, DepthCost, DepthReason};
 use crate::cli::Failure;
 use crate::model::Details;
-use crate::scan::{SelectFn, index_bytes, sst_bytes};
+use crate::scan::{SelectFn, index_bytes, sst_bytes, stream_bytes};
 
-/// Up to so many bytes of SST files, everything is read without being asked.
+/// Up to so many bytes of SST files and streams, everything is read without being asked.
 const FULL_UP_TO: u64 = 20_000_000_000;
 
 /// What a sample may read if nothing else is said: a share of all, but not less than this.
@@ -69,16 +69,23 @@ pub(super) struct Decided {
     pub(super) reason: DepthReason,
     /// Bytes of the SST files of the states that are analyzed.
     pub(super) sst_bytes: u64,
+    /// Bytes of their streams, which are read at the depth `full` only.
+    pub(super) stream_bytes: u64,
     /// What other depths cost.
     index: u64,
     pub(super) sample: u64,
 }
 
 impl Decided {
+    /// Bytes of all that can be read.
+    pub(super) fn all_bytes(&self) -> u64 {
+        self.sst_bytes.saturating_add(self.stream_bytes)
+    }
+
     /// What the depths cost that read more.
     pub(super) fn more(&self) -> Vec<DepthCost> {
         let sample = self.sample.min(self.sst_bytes);
-        let costs = [(Depth::Index, self.index), (Depth::Sample, sample), (Depth::Full, self.sst_bytes)];
+        let costs = [(Depth::Index, self.index), (Depth::Sample, sample), (Depth::Full, self.all_bytes())];
         let more = costs.into_iter().filter(|(depth, _)| *depth > self.depth);
         more.map(|(depth, bytes)| DepthCost { depth, bytes }).collect()
     }
@@ -116,20 +123,22 @@ impl Analyze {
     /// The depth that was asked for; else everything, unless that is too much.
     pub(super) fn decide(&self, details: &Details, select: SelectFn<'_>) -> Result<Decided, Failure> {
         let (sst_bytes, index) = (sst_bytes(details, select), index_bytes(details, select));
+        let stream_bytes = stream_bytes(details, select);
         let default = (sst_bytes / 100).saturating_mul(SAMPLE_PERCENT).max(SAMPLE_AT_LEAST);
         let sample = self.budget.map_or(default, |budget| budget.bytes(sst_bytes));
-        let decided = |depth, reason| Decided { depth, reason, sst_bytes, index, sample };
+        let decided = |depth, reason| Decided { depth, reason, sst_bytes, stream_bytes, index, sample };
         if let Some(depth) = self.depth {
             return Ok(decided(depth.into(), DepthReason::Asked));
         }
         let needs_rows = self.save.is_some() || self.what_if.is_some() || !self.parallelism.is_empty();
         let needs_rows = needs_rows || self.engine == super::EngineArgument::Rocksdb;
-        match sst_bytes <= FULL_UP_TO {
+        let all_bytes = sst_bytes.saturating_add(stream_bytes);
+        match all_bytes <= FULL_UP_TO {
             true => Ok(decided(Depth::Full, DepthReason::SmallEnough)),
             false if needs_rows => Err(Failure::usage(format!(
                 "what is asked for needs all rows, and there are {} GB to read: say --depth full, or leave out \
                  --save, --what-if, --parallelism and --engine",
-                sst_bytes / 1_000_000_000
+                all_bytes / 1_000_000_000
             ))),
             false => Ok(decided(Depth::Index, DepthReason::TooLarge)),
         }
@@ -172,6 +181,7 @@ mod tests {
             layout: KeyedLayout::Database,
             meta: None,
             raw_timers: None,
+            stream: None,
             database: Some(DatabaseDetails {
                 tables: vec![table.clone()],
                 column_families: vec!["state".to_owned()],

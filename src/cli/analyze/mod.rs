@@ -36,12 +36,12 @@ use crate::scan::{Finished, Input, SampleOptions, Sampler, Scan, ScanOptions, Sc
 use crate::storage::{ReadAhead, SchemeClass, Storage, Stores};
 use crate::{report, scan};
 
-/// Say what is live, dead and expired in a snapshot's RocksDB state, and which keys are large.
+/// Say what is live, dead and expired in a snapshot's keyed state, and which keys are large.
 ///
-/// Reads every SST file once, as Flink would after a restore: newest versions, merges applied, deleted entries left
-/// out, clipped to the key groups; --depth reads less, and says less. State that is not in RocksDB files (heap, canonical savepoints, operator state,
-/// changes of a changelog) is listed with its size and not analyzed. How long a TTL is stands in no snapshot: --ttl
-/// says it; without it, ages and a what-if table are shown.
+/// Reads everything once, as Flink would after a restore: of SST files the newest versions, merges applied, deleted entries left
+/// out, clipped to the key groups; of canonical savepoints, checkpoints of the heap backend and timers in raw keyed state all key groups. --depth
+/// reads less of SST files, and says less. Operator state, raw state of the user and the changes of a changelog are listed with
+/// their size and not analyzed. How long a TTL is stands in no snapshot: --ttl says it; without it, ages and a what-if table are shown.
 #[derive(Debug, Args)]
 #[command(mut_arg("rows", |rows| rows.default_value("10")))]
 pub(super) struct Analyze {
@@ -50,7 +50,7 @@ pub(super) struct Analyze {
     path: String,
     #[command(flatten)]
     selection: Selection,
-    /// How much to read [default: full up to 20 GB of SST files, index above]
+    /// How much to read [default: full up to 20 GB, index above]
     #[arg(long, value_enum, value_name = "DEPTH")]
     depth: Option<DepthArgument>,
     /// What --depth sample may read in all: 2%, 500M, 2G, or 2GB [default: 2%, but at least 16M]
@@ -245,7 +245,7 @@ impl Analyze {
                 Ok(Shallowly {
                     analysis: AnalysisPartial::default(),
                     shallow: Shallow { disk_groups, ..Shallow::default() },
-                    method: self.method(decided, decided.sst_bytes, None),
+                    method: self.method(decided, decided.all_bytes(), None),
                     settings,
                     findings: Vec::new(),
                 })
@@ -255,7 +255,7 @@ impl Analyze {
                 let found = scan::survey(open, select, !self.no_checksums, self.memory, run.progress());
                 meter.end();
                 let found = found.ok_or_else(|| Failure::failed("interrupted"))?;
-                let not_read = decided.sst_bytes.saturating_sub(found.read_bytes);
+                let not_read = decided.all_bytes().saturating_sub(found.read_bytes);
                 Ok(Shallowly {
                     analysis: found.analysis,
                     shallow: Shallow { disk_groups: found.groups, ..Shallow::default() },
@@ -321,7 +321,7 @@ impl Analyze {
             ranges: sampled.ranges,
             whole_states: sampled.whole_states,
         };
-        let not_read = decided.sst_bytes.saturating_sub(sampled.read_bytes);
+        let not_read = decided.all_bytes().saturating_sub(sampled.read_bytes);
         Ok(Shallowly {
             analysis: AnalysisPartial::default(),
             shallow: Shallow { samples: sampled.samples, ..Shallow::default() },
@@ -409,6 +409,7 @@ impl Analyze {
             depth: decided.depth,
             depth_reason: decided.reason,
             sst_bytes: decided.sst_bytes,
+            stream_bytes: decided.stream_bytes,
             not_read_bytes,
             more: decided.more(),
             sampling,

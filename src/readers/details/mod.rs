@@ -10,16 +10,19 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use rayon::prelude::*;
+use statescope_formats::flink::full_snapshot::timer_backend;
+use statescope_formats::flink::serializer::SerializerSnapshot;
 use statescope_formats::flink::state_meta::{
     End, KeyedBackendMeta, OperatorBackendMeta, Skipped, TimerServices,
 };
+use statescope_formats::flink::walk::{Walked, Walker};
 use statescope_formats::rocksdb::options::Options;
 use statescope_formats::{Cursor, Error as FormatError, ErrorKind};
 
 use super::opener::{OpenError, Opener, Part};
 use crate::model::{
-    About, DatabaseDetails, Details, DistributionMode, Effect, Finding, KeyedDetails, KeyedLayout, Operator,
-    OperatorDetails, OperatorStateHandle, Snapshot,
+    About, DatabaseDetails, Details, DistributionMode, Effect, Finding, KeyedContent, KeyedDetails,
+    KeyedLayout, KeyedState, Operator, OperatorDetails, OperatorStateHandle, Snapshot, StreamDetails,
 };
 pub(super) use database::{manifest_part, some_of, tables};
 pub(super) use plan::META_LIMIT;
@@ -210,6 +213,7 @@ fn decode_job(snapshot: &Snapshot, job: Job<'_>, parts: &Parts, decoded: &Decode
                 layout: KeyedLayout::Database,
                 meta,
                 raw_timers: None,
+                stream: None,
                 database: database
                     .or_else(|| Some(DatabaseDetails { options, ..DatabaseDetails::default() })),
             });
@@ -226,6 +230,7 @@ fn decode_job(snapshot: &Snapshot, job: Job<'_>, parts: &Parts, decoded: &Decode
                 meta,
                 raw_timers: None,
                 database: None,
+                stream: stream_of(snapshot, state),
             });
         }
         Job::Raw { operator, subtask, state, head } => {
@@ -234,16 +239,18 @@ fn decode_job(snapshot: &Snapshot, job: Job<'_>, parts: &Parts, decoded: &Decode
             // Raw keyed state is whatever a user function wrote, unless it begins as timers do.
             let raw_timers = part.and_then(|part| {
                 let mut cursor = Cursor::at(&part.bytes, part.offset);
-                TimerServices::parse(&mut cursor, |_, _| Ok(false)).ok()
+                TimerServices::parse(&mut cursor, skip_value).ok()
             });
+            let meta = raw_timers.as_ref().and_then(timer_backend).map(Arc::new);
             details.keyed.push(KeyedDetails {
                 operator,
                 subtask,
                 key_groups: state.key_groups,
                 layout: KeyedLayout::Raw,
-                meta: None,
+                meta,
                 raw_timers,
                 database: None,
+                stream: stream_of(snapshot, state),
             });
         }
         Job::Operator { operator, subtask, handle, head } => {
@@ -269,6 +276,22 @@ fn decode_job(snapshot: &Snapshot, job: Job<'_>, parts: &Parts, decoded: &Decode
                 if compressed { BTreeMap::new() } else { broadcast_entries(handle, part) };
             details.operator.push(OperatorDetails { operator, subtask, meta, broadcast_entries });
         }
+    }
+}
+
+/// Where the key groups of a stream lie.
+fn stream_of(snapshot: &Snapshot, state: &KeyedState) -> Option<StreamDetails> {
+    let KeyedContent::Stream(stream) = &state.content else { return None };
+    let size = snapshot.file(stream.stream)?.size;
+    let first = state.key_groups.start;
+    Some(StreamDetails { file: stream.stream, size, offsets: stream.offsets.clone(), first })
+}
+
+/// Steps over a key or a namespace, if it can.
+fn skip_value(serializer: &SerializerSnapshot, cursor: &mut Cursor<'_>) -> Result<bool, FormatError> {
+    match Walker::compile(serializer).walk(cursor.rest()) {
+        Walked::End(length) => cursor.skip(length).map(|()| true),
+        Walked::Stopped { .. } | Walked::Bad(_) => Ok(false),
     }
 }
 

@@ -15,9 +15,7 @@ use bytes::Bytes;
 
 use super::source::{Kept, Source};
 use crate::model::layout::{is_job_id, is_job_subdirectory};
-use crate::model::{
-    About, Effect, FileId, FileRole, Finding, Place, Places, Relocation, Snapshot, StateFile,
-};
+use crate::model::{About, Effect, FileId, Finding, Place, Places, Relocation, Snapshot, StateFile};
 use crate::storage::{
     Fetched, InFlight, Location, ReadRequest, Span, Storage, StorageError, StorageErrorKind,
 };
@@ -157,7 +155,7 @@ pub struct Opener<'s> {
     inlined: u64,
     failed: HashSet<FileId>,
     read: HashSet<FileId>,
-    /// Where tables were found: they are read in many parts.
+    /// Where tables and streams of keyed state were found: they are read in many parts.
     tables: HashMap<FileId, Source>,
     /// What is known of objects, if that is to be remembered.
     known: Option<Known>,
@@ -195,7 +193,7 @@ struct Item {
     new_files: u64,
     /// Whether only the size of the object is wanted, and that it can be read.
     size_only: bool,
-    /// The table that it is, and where in its object that begins.
+    /// The table or stream that it is, and where in its object that begins.
     table: Option<(FileId, u64)>,
     recorded: Location,
     candidates: Vec<(Rule, Location)>,
@@ -463,7 +461,7 @@ impl<'s> Opener<'s> {
         first_time: bool,
     ) -> Result<Result<Part, Item>, OpenError> {
         let span = &want.span;
-        let is_table = file.role == FileRole::Sst;
+        let is_table = file.role.is_read_in_parts();
         let fail = |message: String| failure(want.file, file.place.to_string(), message);
         let (recorded, span, own) = match &file.place {
             Place::Inline { offset, .. } => {

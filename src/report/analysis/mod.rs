@@ -38,7 +38,7 @@ pub fn write(out: &mut dyn Write, analysis: &Analysis, layout: Layout) -> io::Re
     for state in analysis
         .states
         .iter()
-        .filter(|s| s.sst.files > 0 || holds_any(s.disk, s.live.as_ref()))
+        .filter(|s| s.sst.is_some_and(|sst| sst.files > 0) || holds_any(s.disk, s.live.as_ref()))
         .take(layout.rows)
     {
         states::write(out, state, layout)?;

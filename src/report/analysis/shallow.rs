@@ -85,6 +85,7 @@ pub(super) fn states(out: &mut dyn Write, analysis: &Analysis, layout: Layout) -
     let all = analysis.totals.sst.bytes;
     let rows = analysis.states.iter().map(|state| {
         let physical = state.physical.unwrap_or_default();
+        let sst = state.sst.unwrap_or_default();
         let estimate = |of: fn(&Estimates) -> Option<Estimate>| {
             state.estimates.as_ref().and_then(of).map_or_else(|| "–".to_owned(), |e| interval(&e))
         };
@@ -93,9 +94,9 @@ pub(super) fn states(out: &mut dyn Write, analysis: &Analysis, layout: Layout) -
         let cells = [
             cut(&state.name, 24),
             cut(&state.operator, 14),
-            bytes(state.disk.map_or(state.sst.bytes, |disk| disk.bytes)),
-            super::share(state.sst.bytes, all),
-            count(state.sst.files),
+            bytes(state.disk.map_or(sst.bytes, |disk| disk.bytes)),
+            super::share(sst.bytes, all),
+            count(sst.files),
             levels.join(", "),
             short(physical.entries),
             super::share(physical.tombstones.saturating_add(physical.range_deletes), physical.entries),

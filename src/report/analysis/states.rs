@@ -62,15 +62,21 @@ fn sizes(out: &mut dyn Write, state: &StateAnalysis, width: usize) -> io::Result
             counted(physical.files, "file", "files"),
             shares(": ", disk, state.ttl.expired.is_some())
         )?,
-        _ if state.sst.files > 0 => {
-            writeln!(
-                out,
-                "  {} of {}",
-                counted(state.sst.files, "SST file", "SST files"),
-                bytes(state.sst.bytes)
-            )?;
+        _ => {
+            if let Some(sst) = state.sst.filter(|sst| sst.files > 0) {
+                writeln!(out, "  {} of {}", counted(sst.files, "SST file", "SST files"), bytes(sst.bytes))?;
+            }
         }
-        _ => {}
+    }
+    if let Some(streams) = &state.streams {
+        let uncompressed = match streams.uncompressed_bytes == streams.bytes {
+            true => String::new(),
+            false => format!(" ({} uncompressed)", bytes(streams.uncompressed_bytes)),
+        };
+        let groups = counted(streams.key_groups, "key group", "key groups");
+        let expired = state.disk.as_ref().filter(|_| state.ttl.expired.is_some());
+        let shares = expired.map_or_else(String::new, |disk| shares(": ", disk, true));
+        writeln!(out, "  in streams {}{uncompressed} in {groups}{shares}", bytes(streams.bytes))?;
     }
     if let Some(estimates) = &state.estimates {
         shallow::estimates(out, estimates, width)?;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::super::feed::{Damage, Feed, FeedTable, Reading};
 use super::super::plan::{Extent, KeyRange, runs};
 use super::super::tables::{BlockList, OpenTable, ScanTable};
-use super::super::work::{Rows, facts};
+use super::super::work::facts;
 use super::super::{MissingTable, scan_table};
 use super::{Member, Sampler, StateReading, TAIL, TAIL_AT_MOST, UNIT, UNIT_OF_TABLE};
 use crate::analyzers::analysis::{AnalysisPartial, Draw, KeyBytes, StateAccumulator, TableFacts, TallyKey};
@@ -351,7 +351,7 @@ impl OpenCell {
         });
         let mut scan = LiveScan::new(feeds.collect(), low, &self.tombstones);
         let mut accumulator = StateAccumulator::new(&member.plan, Arc::clone(&self.facts));
-        scan.run(high, &mut Rows(&mut accumulator));
+        scan.run(high, &mut accumulator);
         let mut partial = AnalysisPartial::default();
         partial.add_state(member.state.clone(), accumulator.finish());
         let (mut damage, mut stored) = (Vec::new(), Vec::new());

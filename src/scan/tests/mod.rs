@@ -174,6 +174,7 @@ impl World {
             layout: KeyedLayout::Database,
             meta: None,
             raw_timers: None,
+            stream: None,
             database: Some(DatabaseDetails {
                 tables: tables.clone(),
                 column_families: vec!["state".to_owned()],

@@ -36,6 +36,8 @@ pub(super) fn timers(operator: &str, domain: &str, events: u64) -> BTreeSet<(u64
         ("event", "sessions") => ends_of_sessions(keyed),
         ("event", "tumbling" | "tumbling-list") => ends_of_windows(keyed, TUMBLE),
         ("event", _) if is_sql => ends_of_windows(keyed, SQL_TUMBLE),
+        // Of the asynchronous API; none of them is deleted.
+        ("event", "async") => keyed.filter(|(_, n)| n % 5 == 0).map(|(key, n)| (key, FAR + n)).collect(),
         ("event", _) => {
             // Those far ahead are deleted again at some events.
             let far =

@@ -241,6 +241,40 @@ impl KeyLayout {
         self.prefix
     }
 
+    /// Writes the begin of a composite key to an empty buffer: key group, key and namespace, with their lengths where there
+    /// are any. A user key follows as it is. Of timers, [`KeyLayout::compose_timer`].
+    pub fn compose(&self, key_group: u32, key: &[u8], namespace: &[u8], out: &mut Vec<u8>) {
+        self.compose_group(key_group, out);
+        for part in [key, namespace] {
+            out.extend_from_slice(part);
+            if self.lengths == Lengths::Present {
+                let length = part.len().to_le_bytes();
+                out.extend_from_slice(length.get(..length_len(part.len())).unwrap_or_default());
+            }
+        }
+    }
+
+    /// Writes the composite key of a timer to an empty buffer.
+    pub fn compose_timer(
+        &self,
+        key_group: u32,
+        timestamp: i64,
+        key: &[u8],
+        namespace: &[u8],
+        out: &mut Vec<u8>,
+    ) {
+        self.compose_group(key_group, out);
+        out.extend_from_slice(&(timestamp ^ i64::MIN).to_be_bytes());
+        out.extend_from_slice(key);
+        out.extend_from_slice(namespace);
+    }
+
+    fn compose_group(&self, key_group: u32, out: &mut Vec<u8>) {
+        out.clear();
+        let bytes = key_group.to_be_bytes();
+        out.extend_from_slice(bytes.get(bytes.len() - self.prefix.bytes()..).unwrap_or_default());
+    }
+
     /// The time of a timer, in ms since 1970; `None` of state, and where the bytes are too short.
     #[must_use]
     #[inline]

@@ -357,6 +357,18 @@ impl SerializerSnapshot {
         self.children.iter().map(|(edge, child)| (edge, child))
     }
 
+    /// The serializer of timers of these keys and namespaces, as a `TimerSerializer` writes it where timers are a state.
+    pub(in crate::flink) fn timer(key: &Self, namespace: &Self) -> Self {
+        Self {
+            class: "org.apache.flink.streaming.api.operators.TimerSerializerSnapshot".to_owned(),
+            version: 2,
+            kind: Kind::Timer,
+            offset: key.offset,
+            length: None,
+            children: vec![(Edge::Key, key.clone()), (Edge::Namespace, namespace.clone())],
+        }
+    }
+
     /// The child at a position.
     #[must_use]
     pub fn child(&self, index: usize) -> Option<&Self> {

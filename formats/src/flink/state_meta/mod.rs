@@ -23,6 +23,7 @@ mod read;
 mod recover;
 mod timers;
 
+pub(in crate::flink) use timers::timer_service_head;
 pub use timers::{TimerService, TimerServices, Timers};
 
 use super::metadata::DistributionMode;
@@ -201,6 +202,19 @@ impl StateMetaInfo {
             6 | 7 => read::single_state(cursor),
             5 => legacy::state_v5(cursor),
             found => Err(legacy::unknown_version("state meta info", found, "5 to 7", cursor.offset())),
+        }
+    }
+
+    /// Timers, which other backends keep as a state of this name, by the serializer of theirs.
+    pub(in crate::flink) fn timers(name: String, serializer: SerializerSnapshot) -> Self {
+        Self {
+            name,
+            kind: StateKind::PriorityQueue,
+            distribution_mode: None,
+            options: Vec::new(),
+            offset: serializer.offset,
+            length: None,
+            serializers: vec![(SerializerKey::Value, serializer)],
         }
     }
 

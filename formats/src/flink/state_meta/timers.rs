@@ -68,20 +68,7 @@ impl TimerServices {
         cursor: &mut Cursor<'_>,
         mut skip: impl FnMut(&SerializerSnapshot, &mut Cursor<'_>) -> Result<bool>,
     ) -> Result<Self> {
-        let offset = cursor.offset();
-        let identifier = cursor.u32().field("identifier")?;
-        if identifier != VERSIONED_IDENTIFIER {
-            let rule = "versioned timers start with F1CD859F";
-            return Err(Error::invalid(rule, format!("{identifier:08X}"), offset)).field("identifier");
-        }
-        let offset = cursor.offset();
-        let version = cursor.i32().field("version")?;
-        if version != 2 {
-            let kind =
-                ErrorKind::UnknownVersion { what: "timer services", found: version.into(), known: "2" };
-            return Err(Error::new(kind, offset));
-        }
-        let count = cursor.count32("timer services", 22)?;
+        let count = timer_service_head(cursor)?;
         let mut out = Self { services: Vec::new(), count, error: None };
         for i in 0..count {
             match service(cursor, &mut out.services, &mut skip).index("services", i) {
@@ -97,28 +84,69 @@ impl TimerServices {
     }
 }
 
-/// Reads a service. Returns whether its end was reached.
-fn service(
-    cursor: &mut Cursor<'_>,
-    services: &mut Vec<TimerService>,
-    skip: &mut impl FnMut(&SerializerSnapshot, &mut Cursor<'_>) -> Result<bool>,
-) -> Result<bool> {
+/// Parses what stands in front of the services of a key group, and returns how many there are.
+///
+/// # Errors
+/// Where the bytes are no timers of version 2.
+pub(in crate::flink) fn timer_service_head(cursor: &mut Cursor<'_>) -> Result<usize> {
+    let offset = cursor.offset();
+    let identifier = cursor.u32().field("identifier")?;
+    if identifier != VERSIONED_IDENTIFIER {
+        let rule = "versioned timers start with F1CD859F";
+        return Err(Error::invalid(rule, format!("{identifier:08X}"), offset)).field("identifier");
+    }
+    let offset = cursor.offset();
+    let version = cursor.i32().field("version")?;
+    if version != 2 {
+        let kind = ErrorKind::UnknownVersion { what: "timer services", found: version.into(), known: "2" };
+        return Err(Error::new(kind, offset));
+    }
+    cursor.count32("timer services", 22)
+}
+
+impl TimerService {
+    /// Parses what stands in front of the timers of a service.
+    ///
+    /// # Errors
+    /// Any, and a serializer snapshot that is not known: nothing says where it ends.
+    pub(in crate::flink) fn parse_head(cursor: &mut Cursor<'_>) -> Result<Self> {
+        let (service, stop) = head(cursor)?;
+        match stop {
+            Some(error) => Err(error),
+            None => Ok(service),
+        }
+    }
+}
+
+/// What stands in front of the timers of a service, and why it could not be read to its end.
+fn head(cursor: &mut Cursor<'_>) -> Result<(TimerService, Option<Error>)> {
     let name = cursor.utf().field("name")?.into_owned();
     let key = read_versioned(cursor);
     if let Some(stop) = key.stop {
         return Err(stop.into_error()).field("key_serializer");
     }
     let namespace = read_versioned(cursor);
-    let stop = namespace.stop;
-    services.push(TimerService {
+    let service = TimerService {
         name,
         key_serializer: key.snapshot,
         namespace_serializer: namespace.snapshot,
         event: None,
         processing: None,
-    });
-    if let Some(stop) = stop {
-        return Err(stop.into_error()).field("namespace_serializer");
+    };
+    let stop = namespace.stop.map(|stop| Err::<(), _>(stop.into_error()).field("namespace_serializer"));
+    Ok((service, stop.and_then(Result::err)))
+}
+
+/// Reads a service. Returns whether its end was reached.
+fn service(
+    cursor: &mut Cursor<'_>,
+    services: &mut Vec<TimerService>,
+    skip: &mut impl FnMut(&SerializerSnapshot, &mut Cursor<'_>) -> Result<bool>,
+) -> Result<bool> {
+    let (service, stop) = head(cursor)?;
+    services.push(service);
+    if let Some(error) = stop {
+        return Err(error);
     }
     let Some(service) = services.last_mut() else { return Ok(false) };
     for event in [true, false] {

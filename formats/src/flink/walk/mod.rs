@@ -257,6 +257,14 @@ impl From<Halt> for Walked {
     }
 }
 
+impl BadValue {
+    /// Whether it may be that the bytes are not all there, so that more of them are no contradiction.
+    #[must_use]
+    pub fn may_be_cut(&self) -> bool {
+        [Rule::TooShort, Rule::Count, Rule::Length].iter().any(|rule| rule.text() == self.rule)
+    }
+}
+
 impl fmt::Display for BadValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}, at byte {}", self.rule, self.at)

@@ -2,7 +2,7 @@
 
 mod keys;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use statescope_formats::flink::serializer::SerializerSnapshot;
 
@@ -16,15 +16,15 @@ use super::keys::KeysPartial;
 use super::partial::{
     AnalysisPartial, GroupTotals, LiveTotals, NotWalkedTotals, Problem, StateKey, StatePartial, merge_maps,
 };
-use super::physical::{Physical, add_disk, disk};
+use super::physical::{Physical, add_disk, disk, stream_disk};
 use super::plan::Settings;
 use super::skew::ratio;
-use super::tally::PhysicalTally;
+use super::tally::{PhysicalTally, StreamTally};
 use super::types::{
     AgeAnalysis, Analysis, AnalysisTotals, CompressionAnalysis, Depth, DiskBytes, Engine, Estimates, Example,
     ExpiredAnalysis, KeyEstimate, KryoAnalysis, LevelAnalysis, LiveFigures, Method, Missing, NotAnalyzed,
-    NotWalked, OperatorAnalysis, SstFiles, StateAnalysis, SubtaskAnalysis, TimerAnalysis, TtlAnalysis,
-    TtlWhatIf,
+    NotWalked, OperatorAnalysis, SstFiles, StateAnalysis, StreamFigures, SubtaskAnalysis, TimerAnalysis,
+    TtlAnalysis, TtlWhatIf,
 };
 use crate::analyzers::overview::{LevelBytes, Overview, StateOfSubtask, StateSummary};
 use crate::model::{Details, Finding, Snapshot};
@@ -141,6 +141,7 @@ pub fn finish(partial: AnalysisPartial, context: Context) -> Analysis {
     let backends: HashMap<&str, &str> =
         overview.operators.iter().filter_map(|o| Some((o.id.as_str(), o.backend?))).collect();
     let (mut samples, mut physical) = (Vec::new(), PhysicalTally::default());
+    let mut streams = StreamTally::default();
     for summary in &overview.states {
         let backend = backends.get(summary.operator_id.as_str()).copied();
         let operator = indexes.get(summary.operator_id.as_str()).copied();
@@ -153,7 +154,7 @@ pub fn finish(partial: AnalysisPartial, context: Context) -> Analysis {
         let is_known = is_keyed(summary.kind) && is_known;
         let found = found.or_else(|| operator.filter(|_| is_known).map(|at| (at, Gathered::default())));
         let Some((at, mut gathered)) = found else {
-            not_analyzed.push(not_analyzed_state(summary, backend));
+            not_analyzed.push(not_analyzed_state(summary, backend, sees));
             continue;
         };
         let Some(operator) = subjects.operators.get(at as usize) else { continue };
@@ -167,6 +168,7 @@ pub fn finish(partial: AnalysisPartial, context: Context) -> Analysis {
         let sums = by_operator.entry(at).or_default();
         let (state, parts) = state_analysis(summary, gathered, operator, &settings, sees);
         physical.merge(&parts.tally);
+        streams.merge(&parts.streams);
         sums.add(&state, parts);
         states.push(state);
     }
@@ -185,7 +187,7 @@ pub fn finish(partial: AnalysisPartial, context: Context) -> Analysis {
             .or(live.filter(|_| !sees.files).map(|live| live.bytes))
             .unwrap_or(sst.bytes)
     };
-    let of_state = |s: &StateAnalysis| size_of(s.disk, s.sst, s.live.as_ref());
+    let of_state = |s: &StateAnalysis| size_of(s.disk, s.sst.unwrap_or_default(), s.live.as_ref());
     let of_operator = |o: &OperatorAnalysis| size_of(o.disk, o.sst, o.live.as_ref());
     states.sort_by(|a, b| {
         let names = (&a.operator, &a.operator_id, &a.name).cmp(&(&b.operator, &b.operator_id, &b.name));
@@ -196,7 +198,7 @@ pub fn finish(partial: AnalysisPartial, context: Context) -> Analysis {
     not_analyzed.sort_by(|a, b| {
         (size(b), &a.operator, &a.operator_id, &a.name).cmp(&(size(a), &b.operator, &b.operator_id, &b.name))
     });
-    let mut totals = totals(&states, &physical, &not_analyzed, sees);
+    let mut totals = totals(&states, (&physical, &streams), &not_analyzed, sees);
     let expires = states.iter().any(|state| state.ttl.ttl_ms.is_some());
     let kryo = states.iter().any(|state| !state.kryo.paths.is_empty());
     totals.estimates = estimate::totals(&samples, expires, kryo);
@@ -239,8 +241,7 @@ fn sampled(
     estimates
 }
 
-/// Whether states of this kind lie in column families. Timers in raw keyed state are none of them: their partials are
-/// not there.
+/// Whether states of this kind have rows.
 fn is_keyed(kind: &str) -> bool {
     matches!(
         kind,
@@ -256,22 +257,22 @@ fn is_keyed(kind: &str) -> bool {
     )
 }
 
-fn not_analyzed_state(summary: &StateSummary, backend: Option<&str>) -> NotAnalyzed {
+fn not_analyzed_state(summary: &StateSummary, backend: Option<&str>, sees: Sees) -> NotAnalyzed {
+    let in_tables = summary.bytes.is_some() && matches!(backend, Some("rocksdb" | "forst" | "changelog"));
     let (reason, explanation) = match summary.kind {
         "operator_list" | "operator_union" | "broadcast" => (
             "operator_state",
             "operator state is small, and lies in a stream of its own; only inspect shows it",
         ),
         "raw_keyed" | "raw_operator" => ("raw_state", "raw state is in a format of the user's function"),
-        "timers" if summary.bytes.is_none() || !summary.name.starts_with(TIMER_PREFIX) => {
-            ("raw_state", "timers in raw keyed state are not analyzed yet")
-        }
         "changes" => ("changelog", "changes of a changelog are not decoded yet"),
-        _ if summary.bytes.is_none() || !matches!(backend, Some("rocksdb" | "forst" | "changelog")) => (
-            "not_rocksdb",
-            "it lies in a stream of the heap backend or of a canonical savepoint, not in RocksDB files",
+        _ if in_tables => ("failed", "none of its files could be read"),
+        _ if !sees.files => ("not_rocksdb", "it lies in a stream of key groups, not in RocksDB files"),
+        _ if !sees.rows => (
+            "stream_not_read",
+            "it lies in a stream of key groups: what of that is its own is known only when all is read (--depth full)",
         ),
-        _ => ("failed", "none of its files could be read"),
+        _ => ("failed", "its stream, or what describes it, could not be read"),
     };
     NotAnalyzed {
         operator_id: summary.operator_id.clone(),
@@ -298,6 +299,8 @@ struct Gathered {
     keys: KeysPartial,
     /// By level and compression.
     tallies: BTreeMap<(u32, String), PhysicalTally>,
+    /// In streams.
+    streams: Option<StreamTally>,
     subtasks: BTreeMap<u32, Part>,
     /// The first example of each problem, with its subtask.
     examples: BTreeMap<Problem, ((Vec<u8>, u64), u32)>,
@@ -363,6 +366,14 @@ fn gather(partial: AnalysisPartial, subjects: &Subjects) -> All {
         }
         gathered.tallies.entry((key.level, key.compression)).or_default().merge(&tally);
     }
+    for (key, tally) in partial.streams {
+        let gathered = all.states.entry(place(&key)).or_default();
+        if let Some(handle) = handle(key.handle) {
+            let part = gathered.subtasks.entry(handle.subtask).or_default();
+            part.disk_bytes = part.disk_bytes.saturating_add(tally.bytes);
+        }
+        gathered.streams.get_or_insert_default().merge(&tally);
+    }
     for (key, sample) in partial.samples {
         let gathered = all.states.entry(place(&key)).or_default();
         match &mut gathered.sample {
@@ -370,21 +381,25 @@ fn gather(partial: AnalysisPartial, subjects: &Subjects) -> All {
             none => *none = Some(sample),
         }
     }
+    let incomplete: BTreeSet<u32> =
+        partial.operators.iter().filter(|(_, partial)| partial.incomplete).map(|(at, _)| *at).collect();
     all.operators =
         partial.operators.into_iter().map(|(operator, partial)| (operator, partial.keys)).collect();
     for (key, edges) in partial.operator_edges {
         all.operators.entry(key.operator).or_default().close(edges);
     }
+    all.operators.retain(|operator, _| !incomplete.contains(operator));
     all
 }
 
 // ---- a state -----------------------------------------------------------------------------------------------------
 
-fn missing(tally: &PhysicalTally) -> Missing {
+fn missing(tally: &PhysicalTally, streams: &StreamTally) -> Missing {
     Missing {
         files: tally.damaged_files,
         blocks: tally.damaged_blocks,
-        bytes: tally.damaged_bytes,
+        key_groups: streams.damaged_key_groups,
+        bytes: tally.damaged_bytes.saturating_add(streams.damaged_bytes),
         entries: tally.damaged_entries,
     }
 }
@@ -407,6 +422,7 @@ struct Parts {
     groups: BTreeMap<u32, GroupTotals>,
     keys: KeysPartial,
     tally: PhysicalTally,
+    streams: StreamTally,
 }
 
 fn state_analysis(
@@ -416,18 +432,30 @@ fn state_analysis(
     settings: &Settings,
     sees: Sees,
 ) -> (StateAnalysis, Parts) {
-    let Gathered { live: partial, keys, tallies, subtasks, examples, sample, disk_groups, estimates } =
-        gathered;
+    let Gathered {
+        live: partial,
+        keys,
+        tallies,
+        streams,
+        subtasks,
+        examples,
+        sample,
+        disk_groups,
+        estimates,
+    } = gathered;
     let mut tally = PhysicalTally::default();
     tallies.values().for_each(|of_level| tally.merge(of_level));
-    let disk = sees.blocks.then(|| disk(&tally, sees.rows));
-    let physical = sees.blocks.then(|| Physical::new(&tally, sees.rows));
+    let in_tables = summary.sst_files.is_some() || !tallies.is_empty();
+    let mut disk = (sees.blocks && in_tables).then(|| disk(&tally, sees.rows));
+    add_disk(&mut disk, streams.as_ref().filter(|_| sees.blocks).map(stream_disk).as_ref());
+    let physical = (sees.blocks && in_tables).then(|| Physical::new(&tally, sees.rows));
     let read = |n: u64| sees.rows.then_some(n);
     let problems = |problems: &[Problem]| {
         let found = problems.iter().filter_map(|problem| partial.not_walked.get(problem));
         found.fold(0u64, |rows, totals| rows.saturating_add(totals.rows))
     };
-    let at_least = problems(&[Problem::ElementsNotWalked, Problem::ElementsContradict]) > 0;
+    let at_least =
+        problems(&[Problem::ElementsNotWalked, Problem::ElementsContradict, Problem::RowsNotRead]) > 0;
     let is_timers = partial.timers.is_some();
     let rows_not_cut = if is_timers {
         problems(&[Problem::KeyNotCut, Problem::KeyContradicts])
@@ -449,7 +477,13 @@ fn state_analysis(
         name: summary.name.clone(),
         kind: summary.kind,
         type_text: summary.type_text.clone(),
-        sst: SstFiles { files: summary.sst_files.unwrap_or(0), bytes: summary.bytes.unwrap_or(0) },
+        sst: in_tables
+            .then(|| SstFiles { files: summary.sst_files.unwrap_or(0), bytes: summary.bytes.unwrap_or(0) }),
+        streams: streams.map(|tally| StreamFigures {
+            key_groups: tally.key_groups,
+            bytes: tally.bytes,
+            uncompressed_bytes: tally.uncompressed_bytes,
+        }),
         disk,
         live: sees.rows.then(|| live_figures(&partial.live, at_least, keys.keys(), counted)),
         physical,
@@ -466,7 +500,7 @@ fn state_analysis(
         },
         disk_by_key_group: disk_groups.map(|groups| groups.report(operator.max_parallelism)),
         compressions: compressions(&tallies, sees),
-        subtasks: self::subtasks(&summary.subtasks, &subtasks, sees),
+        subtasks: self::subtasks(&summary.subtasks, &subtasks, in_tables, sees),
         keys: sees
             .rows
             .then(|| key_analysis(&keys, operator, settings.top, rows_not_cut, groups_not_counted)),
@@ -482,7 +516,7 @@ fn state_analysis(
                 rows: expired.rows,
                 bytes: expired.bytes,
                 disk_bytes: disk.and_then(|disk| disk.expired_bytes),
-                when_written: sees.files.then_some(expired.when_written),
+                when_written: (sees.files && in_tables).then_some(expired.when_written),
             }),
         },
         kryo: KryoAnalysis {
@@ -499,9 +533,10 @@ fn state_analysis(
             .iter()
             .map(|(problem, totals)| not_walked(*problem, totals, examples.get(problem), sees.files))
             .collect(),
-        missing: missing(&tally),
+        missing: missing(&tally, &streams.unwrap_or_default()),
     };
-    (state, Parts { groups: partial.groups, keys, tally })
+    let streams = streams.unwrap_or_default();
+    (state, Parts { groups: partial.groups, keys, tally, streams })
 }
 
 fn levels(
@@ -549,14 +584,19 @@ fn compressions(tallies: &BTreeMap<(u32, String), PhysicalTally>, sees: Sees) ->
     shown.collect()
 }
 
-fn subtasks(files: &[StateOfSubtask], parts: &BTreeMap<u32, Part>, sees: Sees) -> Vec<SubtaskAnalysis> {
+fn subtasks(
+    files: &[StateOfSubtask],
+    parts: &BTreeMap<u32, Part>,
+    in_tables: bool,
+    sees: Sees,
+) -> Vec<SubtaskAnalysis> {
     let mut subtasks: BTreeMap<u32, SubtaskAnalysis> = BTreeMap::new();
     let mut of = |subtask: u32, key_groups, sst, part: Part| {
         let read = |n: u64| sees.rows.then_some(n);
         subtasks.entry(subtask).or_insert(SubtaskAnalysis {
             subtask,
             key_groups,
-            sst,
+            sst: in_tables.then_some(sst),
             disk_bytes: sees.blocks.then_some(part.disk_bytes),
             rows: read(part.rows),
             entries: read(part.entries),
@@ -594,7 +634,7 @@ fn not_walked(
         example: example.map(|((key, sst), subtask)| Example {
             key_hex: hex(key),
             subtask: *subtask,
-            sst: sees_files.then_some(*sst),
+            sst: Some(*sst).filter(|sst| sees_files && *sst > 0),
         }),
     }
 }
@@ -657,7 +697,7 @@ struct OperatorSums {
 impl OperatorSums {
     fn add(&mut self, state: &StateAnalysis, Parts { groups, keys, .. }: Parts) {
         self.states += 1;
-        add_files(&mut self.sst, state.sst);
+        add_files(&mut self.sst, state.sst.unwrap_or_default());
         add_disk(&mut self.disk, state.disk.as_ref());
         add_live(&mut self.live, state.live.as_ref());
         merge_maps(&mut self.groups, groups, |a, b| a.merge(&b));
@@ -729,7 +769,7 @@ fn operator_analysis(
 
 fn totals(
     states: &[StateAnalysis],
-    tally: &PhysicalTally,
+    (tally, streams): (&PhysicalTally, &StreamTally),
     not_analyzed: &[NotAnalyzed],
     sees: Sees,
 ) -> AnalysisTotals {
@@ -738,10 +778,10 @@ fn totals(
     totals.disk = sees.blocks.then(|| disk(&PhysicalTally::default(), sees.rows));
     totals.live = sees.rows.then(LiveFigures::default);
     for state in states {
-        add_files(&mut totals.sst, state.sst);
+        add_files(&mut totals.sst, state.sst.unwrap_or_default());
         add_disk(&mut totals.disk, state.disk.as_ref());
         add_live(&mut totals.live, state.live.as_ref());
-        let bytes = state.disk.map_or(state.sst.bytes, |disk| disk.bytes);
+        let bytes = state.disk.map_or(state.sst.unwrap_or_default().bytes, |disk| disk.bytes);
         if state.ttl.asked {
             asked = asked.saturating_add(bytes);
             if state.ttl.covered == Some(true) {
@@ -749,7 +789,7 @@ fn totals(
             }
         }
     }
-    totals.missing = missing(tally);
+    totals.missing = missing(tally, streams);
     totals.physical = sees.blocks.then(|| Physical::new(tally, sees.rows));
     if sees.files {
         (totals.ttl_asked_disk_bytes, totals.ttl_covered_disk_bytes) = (Some(asked), Some(covered));

@@ -70,6 +70,7 @@ fn snapshot(shape: Shape) -> (Snapshot, Details) {
         layout: KeyedLayout::Database,
         meta: Some(shape.meta().into()),
         raw_timers: None,
+        stream: None,
         database: Some(DatabaseDetails {
             tables: vec![Table {
                 column_family: 1,
@@ -137,6 +138,7 @@ fn analyze(shape: Shape, rows: &[Row], cuts: &[prop::sample::Index], backwards: 
             depth: Depth::Full,
             depth_reason: DepthReason::Asked,
             sst_bytes: 0,
+            stream_bytes: 0,
             not_read_bytes: 0,
             more: Vec::new(),
             sampling: None,

@@ -1,0 +1,382 @@
+//! A key group of the heap backend.
+
+use std::ops::Range;
+
+use super::{KeyGroupRows, Next, Part, Step, Stopped, Taking, Window, answer};
+use crate::error::{Error, Result};
+use crate::flink::key::{KeyGroupPrefix, KeyLayout, KeyPart};
+use crate::flink::state_meta::{KeyedBackendMeta, StateKind, StateMetaInfo};
+use crate::flink::walk::{StateValueLayout, Walked, Walker};
+
+/// What stands between the elements of a list in a row, as RocksDB's merge operator has it in Flink.
+const DELIMITER: u8 = b',';
+
+/// How often the bytes behind what cannot be walked are looked at, at most, until the next state is found.
+const WORK: usize = 64;
+
+/// How the entries of a heap backend are laid out: compiled once for all its key groups.
+#[derive(Debug)]
+pub struct HeapLayout {
+    states: Vec<Option<HeapState>>,
+}
+
+#[derive(Debug)]
+struct HeapState {
+    key: KeyLayout,
+    values: Values,
+}
+
+#[derive(Debug)]
+enum Values {
+    /// A value, as it is.
+    One(Walker),
+    /// i32 n, n elements.
+    List(Walker),
+    /// i32 n, n × { user key, bool null, value }.
+    Map(Walker),
+    /// i64 flipped timestamp, key, namespace; no value.
+    Timers,
+}
+
+impl HeapLayout {
+    /// Of a backend, by its meta data. States that are not described well enough are not walked.
+    #[must_use]
+    pub fn new(prefix: KeyGroupPrefix, meta: &KeyedBackendMeta) -> Self {
+        let states = meta.states.iter().map(|state| HeapState::new(prefix, meta, state));
+        Self { states: states.collect() }
+    }
+
+    /// Steps over a part of entries of a state; `None` where the state is not described, and of a part that it has not.
+    #[must_use]
+    pub fn walker(&self, state: usize, part: Part) -> Option<&Walker> {
+        let state = self.states.get(state)?.as_ref()?;
+        match (part, &state.values) {
+            (Part::Key, _) => state.key.walker(KeyPart::Key),
+            (Part::Namespace, _) => state.key.walker(KeyPart::Namespace),
+            (Part::UserKey, _) => state.key.walker(KeyPart::UserKey),
+            (Part::Value, Values::One(walker) | Values::List(walker) | Values::Map(walker)) => Some(walker),
+            (Part::Value, Values::Timers) => None,
+        }
+    }
+}
+
+impl HeapState {
+    fn new(prefix: KeyGroupPrefix, meta: &KeyedBackendMeta, state: &StateMetaInfo) -> Option<Self> {
+        let key = KeyLayout::of_state(prefix, &meta.key_serializer, state)?;
+        let value = StateValueLayout::of_state(state)?;
+        let is_map = key.walker(KeyPart::UserKey).is_some();
+        let walker = value.walker().clone();
+        let values = match state.kind {
+            StateKind::PriorityQueue => Values::Timers,
+            _ if value.is_list() => Values::List(walker),
+            _ if is_map => Values::Map(walker),
+            _ => Values::One(walker),
+        };
+        Some(Self { key, values })
+    }
+}
+
+/// Hands out what a key group of a heap backend holds, as rows that RocksDB would have: in no order.
+///
+/// The `i32` key group at the begin of the stream, which is never compressed, is not part of what it is fed with.
+#[derive(Debug, Clone)]
+pub struct HeapGroup<'l> {
+    layout: &'l HeapLayout,
+    key_group: u32,
+    at: u64,
+    /// Which states were met.
+    met: Vec<bool>,
+    expects: Expects,
+    state: usize,
+    /// Entries of the state that are still to come, the current one left out.
+    entries: u32,
+    /// The composite key; of a map, the begin of it.
+    key: Vec<u8>,
+    /// Where the user key begins in `key`.
+    head: usize,
+    value: Vec<u8>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Expects {
+    State,
+    Entry,
+    /// So many elements of a list.
+    Elements(u32),
+    /// So many entries of a map.
+    Pairs(u32),
+    Nothing,
+}
+
+impl<'l> HeapGroup<'l> {
+    /// A key group whose first byte is said to have the offset `at`.
+    #[must_use]
+    pub fn new(layout: &'l HeapLayout, key_group: u32, at: u64) -> Self {
+        Self {
+            layout,
+            key_group,
+            at,
+            met: vec![false; layout.states.len()],
+            expects: Expects::State,
+            state: 0,
+            entries: 0,
+            key: Vec::new(),
+            head: 0,
+            value: Vec::new(),
+        }
+    }
+
+    /// Where a state begins from which on everything can be read, up to the end: each state once, and between them only
+    /// what cannot be walked. `told` says whether entries that could be walked tell that reading is in its place; `work` is
+    /// how many bytes may be looked at.
+    fn find(&self, bytes: &[u8], told: bool, work: &mut usize) -> Option<usize> {
+        for at in 0..bytes.len() {
+            let rest = bytes.get(at..).unwrap_or_default();
+            let [a, b, c, d, e, f] = *rest.first_chunk()?;
+            *work = work.checked_sub(1)?;
+            let (state, entries) =
+                (usize::from(u16::from_be_bytes([a, b])), i32::from_be_bytes([c, d, e, f]));
+            let is_met = self.met.get(state).is_none_or(|met| *met);
+            if is_met || usize::try_from(entries).is_ok_and(|entries| entries > rest.len()) || entries < 0 {
+                continue;
+            }
+            let mut trial = self.clone();
+            trial.resume(at as u64);
+            if trial.fits(rest, told, work) {
+                return Some(at);
+            }
+        }
+        None
+    }
+
+    /// Whether what begins with a state is all that is missing.
+    fn fits(mut self, bytes: &[u8], mut told: bool, work: &mut usize) -> bool {
+        let mut from = 0usize;
+        loop {
+            let rest = bytes.get(from..).unwrap_or_default();
+            let Ok(Next { step, taken }) = self.next(rest, true) else { return false };
+            if matches!(step, Step::Stopped(_)) {
+                let all = self.met.iter().all(|met| *met);
+                return if all { told } else { self.find(rest, told, work).is_some() };
+            }
+            match step {
+                Step::End => return from.saturating_add(taken) == bytes.len(),
+                Step::NeedBytes(_) | Step::Stopped(_) => return false,
+                Step::Row { .. } => told = true,
+                Step::Going | Step::State { .. } => {}
+            }
+            from = from.saturating_add(taken);
+            match work.checked_sub(taken.saturating_add(1)) {
+                Some(rest) => *work = rest,
+                None => return false,
+            }
+        }
+    }
+
+    fn take(&mut self, window: Window<'_>) -> Taking<(Found, usize)> {
+        let (found, taken) = match self.expects {
+            Expects::Nothing => (Found::End, 0),
+            Expects::State if self.met.iter().all(|met| *met) => {
+                self.expects = Expects::Nothing;
+                (Found::End, 0)
+            }
+            Expects::State => self.begin_state(window)?,
+            Expects::Entry => self.entry(window)?,
+            Expects::Elements(n) => self.element(window, n)?,
+            Expects::Pairs(n) => self.pair(window, n)?,
+        };
+        self.at = self.at.saturating_add(taken as u64);
+        Ok((found, taken))
+    }
+
+    fn begin_state(&mut self, window: Window<'_>) -> Taking<(Found, usize)> {
+        let state = window.state(self.met.len())?;
+        let entries = window.length("entries of a state", 2)?;
+        match self.met.get_mut(state) {
+            Some(met) if !*met => *met = true,
+            _ => {
+                let rule = "a key group holds each state once";
+                return Err(Error::invalid(rule, state.to_string(), window.at).into());
+            }
+        }
+        let entries = u32::try_from(entries).unwrap_or(u32::MAX);
+        (self.state, self.entries) = (state, entries);
+        self.next_entry();
+        Ok((Found::State(entries), 6))
+    }
+
+    /// Namespace and key of an entry, and its value where that is one.
+    fn entry(&mut self, window: Window<'_>) -> Taking<(Found, usize)> {
+        let Some(state) = self.layout.states.get(self.state).and_then(Option::as_ref) else {
+            return Ok((Found::Stopped(Part::Value, None), 0));
+        };
+        let timer = matches!(state.values, Values::Timers);
+        let start = if timer { size_of::<i64>() } else { 0 };
+        let timestamp = window.first(start)?;
+        let [first, second] = if timer {
+            [(Part::Key, KeyPart::Key), (Part::Namespace, KeyPart::Namespace)]
+        } else {
+            [(Part::Namespace, KeyPart::Namespace), (Part::Key, KeyPart::Key)]
+        };
+        let mut ends = [start; 3];
+        for (at, (part, key_part)) in [first, second].into_iter().enumerate() {
+            let Some(walker) = state.key.walker(key_part) else { continue };
+            let from = ends.get(at).copied().unwrap_or(start);
+            match walk(walker, &window, from)? {
+                Met::End(end) => ends.iter_mut().skip(at + 1).for_each(|place| *place = end),
+                Met::Stopped(stop) => return Ok((Found::Stopped(part, Some(stop)), 0)),
+            }
+        }
+        let [_, middle, end] = ends;
+        let one = window.bytes.get(start..middle).unwrap_or_default();
+        let other = window.bytes.get(middle..end).unwrap_or_default();
+        match &state.values {
+            Values::Timers => {
+                let flipped = timestamp.first_chunk().map_or(0, |bytes| i64::from_be_bytes(*bytes));
+                state.key.compose_timer(self.key_group, flipped ^ i64::MIN, one, other, &mut self.key);
+                self.next_entry();
+                Ok((Found::Row(end..end), end))
+            }
+            Values::One(walker) => {
+                let value = match walk(walker, &window, end)? {
+                    Met::End(value) => value,
+                    Met::Stopped(stop) => return Ok((Found::Stopped(Part::Value, Some(stop)), 0)),
+                };
+                state.key.compose(self.key_group, other, one, &mut self.key);
+                self.next_entry();
+                Ok((Found::Row(end..value), value))
+            }
+            Values::List(_) | Values::Map(_) => {
+                let is_list = matches!(state.values, Values::List(_));
+                let what = if is_list { "elements of a list" } else { "entries of a map" };
+                let count = u32::try_from(window.length(what, end)?).unwrap_or(u32::MAX);
+                state.key.compose(self.key_group, other, one, &mut self.key);
+                self.head = self.key.len();
+                self.value.clear();
+                self.expects = if is_list { Expects::Elements(count) } else { Expects::Pairs(count) };
+                Ok((Found::Going, end.saturating_add(4)))
+            }
+        }
+    }
+
+    /// The next of so many elements of a list.
+    fn element(&mut self, window: Window<'_>, elements: u32) -> Taking<(Found, usize)> {
+        let Some(rest) = elements.checked_sub(1) else {
+            self.next_entry();
+            return Ok((Found::List, 0));
+        };
+        let layout = self.layout;
+        let Some(walker) = layout.walker(self.state, Part::Value) else {
+            return Ok((Found::Stopped(Part::Value, None), 0));
+        };
+        let end = match walk(walker, &window, 0)? {
+            Met::End(end) => end,
+            Met::Stopped(stop) => return Ok((Found::Stopped(Part::Value, Some(stop)), 0)),
+        };
+        self.value.extend_from_slice(window.bytes.get(..end).unwrap_or_default());
+        if rest > 0 {
+            self.value.push(DELIMITER);
+        }
+        self.expects = Expects::Elements(rest);
+        Ok((Found::Going, end))
+    }
+
+    /// The next of so many entries of a map.
+    fn pair(&mut self, window: Window<'_>, pairs: u32) -> Taking<(Found, usize)> {
+        let Some(rest) = pairs.checked_sub(1) else {
+            self.next_entry();
+            return Ok((Found::Going, 0));
+        };
+        let layout = self.layout;
+        let walkers = layout.walker(self.state, Part::UserKey).zip(layout.walker(self.state, Part::Value));
+        let Some((user_key, value)) = walkers else { return Ok((Found::Stopped(Part::Value, None), 0)) };
+        let flag = match walk(user_key, &window, 0)? {
+            Met::End(end) => end,
+            Met::Stopped(stop) => return Ok((Found::Stopped(Part::UserKey, Some(stop)), 0)),
+        };
+        let behind = flag.saturating_add(1);
+        let end = match window.first(behind)?.last() {
+            Some(0) => match walk(value, &window, behind)? {
+                Met::End(end) => end,
+                Met::Stopped(stop) => return Ok((Found::Stopped(Part::Value, Some(stop)), 0)),
+            },
+            Some(1) => behind,
+            other => {
+                let at = window.at.saturating_add(flag as u64);
+                let found = other.map_or_else(String::new, u8::to_string);
+                return Err(Error::invalid("a flag is 0 or 1", found, at).into());
+            }
+        };
+        self.key.truncate(self.head);
+        self.key.extend_from_slice(window.bytes.get(..flag).unwrap_or_default());
+        self.expects = Expects::Pairs(rest);
+        Ok((Found::Row(flag..end), end))
+    }
+
+    fn next_entry(&mut self) {
+        match self.entries.checked_sub(1) {
+            Some(rest) => (self.entries, self.expects) = (rest, Expects::Entry),
+            None => self.expects = Expects::State,
+        }
+    }
+}
+
+/// What was found; the composite key of a row is in [`HeapGroup::key`].
+enum Found {
+    State(u32),
+    Going,
+    /// A row, whose value lies there.
+    Row(Range<usize>),
+    /// A row, whose value is in [`HeapGroup::value`].
+    List,
+    Stopped(Part, Option<usize>),
+    End,
+}
+
+impl KeyGroupRows for HeapGroup<'_> {
+    #[inline]
+    fn next<'b>(&'b mut self, bytes: &'b [u8], whole: bool) -> Result<Next<'b>> {
+        let at = self.at;
+        let taken = self.take(Window { bytes, whole, at });
+        let state = self.state;
+        answer(taken.map(|(found, taken)| {
+            let step = match found {
+                Found::State(entries) => Step::State { state, entries: Some(entries) },
+                Found::Going => Step::Going,
+                Found::Row(value) => {
+                    Step::Row { key: &self.key, value: bytes.get(value).unwrap_or_default() }
+                }
+                Found::List => Step::Row { key: &self.key, value: &self.value },
+                Found::Stopped(part, stop) => {
+                    let entries = self.entries.saturating_add(1);
+                    Step::Stopped(Stopped { state, entries, part, stop })
+                }
+                Found::End => Step::End,
+            };
+            Next { step, taken }
+        }))
+    }
+
+    fn find_state(&self, bytes: &[u8]) -> Option<usize> {
+        self.find(bytes, false, &mut bytes.len().saturating_mul(WORK))
+    }
+
+    fn resume(&mut self, skipped: u64) {
+        self.at = self.at.saturating_add(skipped);
+        (self.expects, self.entries) = (Expects::State, 0);
+    }
+}
+
+/// Where a part ends, or that it cannot be walked.
+enum Met {
+    End(usize),
+    Stopped(usize),
+}
+
+fn walk(walker: &Walker, window: &Window<'_>, from: usize) -> Taking<Met> {
+    match walker.walk(window.bytes.get(from..).unwrap_or_default()) {
+        Walked::End(length) => Ok(Met::End(from.saturating_add(length))),
+        Walked::Stopped { stop, .. } => Ok(Met::Stopped(stop)),
+        Walked::Bad(bad) => Err(window.bad(from, bad)),
+    }
+}

@@ -1,0 +1,171 @@
+//! Rows of one state in one key group, handed out in the order of their keys.
+//!
+//! They are kept in memory, up to a bound; what does not fit is written out sorted, and merged in the end.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::io::{self, BufReader, Read};
+
+use crate::analyzers::analysis::Spill;
+
+/// A row in memory: where its key begins, and how long key and value are.
+#[derive(Debug, Clone, Copy)]
+struct Row {
+    start: usize,
+    key: usize,
+    value: usize,
+}
+
+/// Sorts rows.
+pub(super) struct Sorter {
+    memory: usize,
+    arena: Vec<u8>,
+    rows: Vec<Row>,
+    /// Whether all rows in memory came in order.
+    ascending: bool,
+    spill: Option<Box<dyn Spill>>,
+    spilled: bool,
+}
+
+/// What keeps rows from being sorted.
+#[derive(Debug)]
+pub(super) enum SortError {
+    /// They need more memory than they may have, and there is nowhere else.
+    NoRoom,
+    Io(io::Error),
+}
+
+impl From<io::Error> for SortError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+impl Sorter {
+    /// Keeps about so many bytes in memory.
+    pub(super) fn new(memory: usize, spill: Option<Box<dyn Spill>>) -> Self {
+        Self { memory, arena: Vec::new(), rows: Vec::new(), ascending: true, spill, spilled: false }
+    }
+
+    fn key(&self, row: Row) -> &[u8] {
+        self.arena.get(row.start..row.start + row.key).unwrap_or_default()
+    }
+
+    fn value(&self, row: Row) -> &[u8] {
+        let start = row.start + row.key;
+        self.arena.get(start..start + row.value).unwrap_or_default()
+    }
+
+    /// Whether there is room for another row of so many bytes.
+    pub(super) fn has_room(&self, bytes: usize) -> bool {
+        let used = self.arena.len() + self.rows.len() * size_of::<Row>();
+        self.rows.is_empty() || used.saturating_add(bytes) <= self.memory
+    }
+
+    /// Whether all rows so far came in order, and are in memory.
+    pub(super) fn is_ascending(&self) -> bool {
+        self.ascending && !self.spilled
+    }
+
+    /// Takes a row; first writes out what there is, if there is no room for it.
+    pub(super) fn push(&mut self, key: &[u8], value: &[u8]) -> Result<(), SortError> {
+        if !self.has_room(key.len() + value.len()) {
+            self.write_out()?;
+        }
+        if self.ascending && self.rows.last().is_some_and(|last| self.key(*last) >= key) {
+            self.ascending = false;
+        }
+        self.rows.push(Row { start: self.arena.len(), key: key.len(), value: value.len() });
+        self.arena.extend_from_slice(key);
+        self.arena.extend_from_slice(value);
+        Ok(())
+    }
+
+    fn sort(&mut self) {
+        if !self.ascending {
+            let Self { rows, arena, .. } = self;
+            let key = |row: &Row| arena.get(row.start..row.start + row.key).unwrap_or_default();
+            rows.sort_by(|a, b| key(a).cmp(key(b)));
+        }
+    }
+
+    fn clear(&mut self) {
+        self.arena.clear();
+        self.rows.clear();
+        self.ascending = true;
+    }
+
+    fn write_out(&mut self) -> Result<(), SortError> {
+        self.sort();
+        let mut run = Vec::with_capacity(self.arena.len() + self.rows.len() * 8);
+        for row in &self.rows {
+            // Parts of rows have 31 bits of length in Flink.
+            for length in [row.key, row.value] {
+                run.extend_from_slice(&u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes());
+            }
+            run.extend_from_slice(self.key(*row));
+            run.extend_from_slice(self.value(*row));
+        }
+        self.spill.as_mut().ok_or(SortError::NoRoom)?.write_run(&run)?;
+        self.spilled = true;
+        self.clear();
+        Ok(())
+    }
+
+    /// Hands out all rows in the order of their keys, and is empty then.
+    pub(super) fn drain(&mut self, row: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), SortError> {
+        if !self.spilled {
+            self.sort();
+            self.rows.iter().for_each(|at| row(self.key(*at), self.value(*at)));
+            self.clear();
+            return Ok(());
+        }
+        if !self.rows.is_empty() {
+            self.write_out()?;
+        }
+        self.spilled = false;
+        let runs = self.spill.as_mut().ok_or(SortError::NoRoom)?.take_runs()?;
+        let mut runs: Vec<_> = runs.into_iter().map(BufReader::new).collect();
+        let mut heads = BinaryHeap::new();
+        for (index, run) in runs.iter_mut().enumerate() {
+            heads.extend(read(run)?.map(|(key, value)| Reverse((key, index, value))));
+        }
+        while let Some(Reverse((key, index, value))) = heads.pop() {
+            row(&key, &value);
+            if let Some(run) = runs.get_mut(index) {
+                heads.extend(read(run)?.map(|(key, value)| Reverse((key, index, value))));
+            }
+        }
+        Ok(())
+    }
+
+    /// Forgets all rows.
+    pub(super) fn discard(&mut self) {
+        self.clear();
+        if std::mem::take(&mut self.spilled)
+            && let Some(spill) = &mut self.spill
+        {
+            // What is given back and dropped is gone.
+            drop(spill.take_runs());
+        }
+    }
+}
+
+/// A row of a run: `u32 key length | u32 value length | key | value`, little-endian.
+fn read(run: &mut impl Read) -> io::Result<Option<(Vec<u8>, Vec<u8>)>> {
+    let mut lengths = [0; 8];
+    // Nothing at all is the end; a part of a length is not.
+    if run.read(&mut lengths[..1])? == 0 {
+        return Ok(None);
+    }
+    run.read_exact(&mut lengths[1..])?;
+    let [a, b, c, d, e, f, g, h] = lengths;
+    let mut part = |length: u32| {
+        let mut bytes = Vec::new();
+        let read = run.by_ref().take(length.into()).read_to_end(&mut bytes)?;
+        if read as u64 == u64::from(length) { Ok(bytes) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
+    };
+    let part: &mut dyn FnMut(u32) -> io::Result<Vec<u8>> = &mut part;
+    let key = part(u32::from_le_bytes([a, b, c, d]))?;
+    Ok(Some((key, part(u32::from_le_bytes([e, f, g, h]))?)))
+}
