@@ -29,7 +29,6 @@ mod compile;
 mod java;
 mod json;
 mod kryo;
-mod kryo_time;
 mod number;
 mod path;
 mod run;

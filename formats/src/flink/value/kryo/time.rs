@@ -19,11 +19,13 @@
 //! MonthDay        zigzag day, zigzag month                                                u8 month, u8 day
 //! ```
 
-use super::kryo::{Class, Content, Kryo, KryoVersion, Seen, string, var32, var64, zigzag32, zigzag64};
-use super::run::Run;
-use super::sink::{ValueSink, Width};
-use super::text::Text;
-use super::time::{Moment, Temporal, days, digits, nanos_of_day};
+use super::Seen;
+use super::class::{Class, Content, Kryo, KryoVersion};
+use super::read::{string, var32, var64, zigzag32, zigzag64};
+use crate::flink::value::run::Run;
+use crate::flink::value::sink::{ValueSink, Width};
+use crate::flink::value::text::Text;
+use crate::flink::value::time::{Moment, Temporal, days, digits, nanos_of_day};
 use crate::flink::walk::read::{Rule, Step, bad, byte, stop};
 
 /// A class of `java.time`.
