@@ -166,12 +166,18 @@ fn options(threads: usize) -> ScanOptions {
 fn live(scan: &Scan<'_>, threads: usize) -> Count {
     let sum = Mutex::new(Count::default());
     let spill = || -> Box<dyn Spill> { Box::new(NoSpill) };
-    let lost =
-        scan.rows(&LocalStorage::new(), options(threads), &spill, &|_, _| Count::default(), &|count| {
+    let lost = scan.rows(
+        &LocalStorage::new(),
+        options(threads),
+        &Progress::default(),
+        &spill,
+        &|_| Count::default(),
+        &|count| {
             let mut sum = sum.lock().expect("no panic");
             sum.rows += count.rows;
             sum.bytes += count.bytes;
-        });
+        },
+    );
     assert!(lost.is_empty(), "{lost:?}");
     sum.into_inner().expect("no panic")
 }

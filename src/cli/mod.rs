@@ -1,6 +1,7 @@
 //! The command line: arguments and glue, one file for each command.
 
 mod analyze;
+mod cat;
 mod inspect;
 mod materialize;
 mod prune;
@@ -84,6 +85,7 @@ struct Cli {
 enum Command {
     Inspect(inspect::Inspect),
     Analyze(analyze::Analyze),
+    Cat(cat::Cat),
     Materialize(materialize::Materialize),
     Verify(verify::Verify),
     Refs(prune::Refs),
@@ -97,6 +99,7 @@ impl Command {
         match self {
             Self::Inspect(inspect) => inspect.reading(),
             Self::Analyze(analyze) => analyze.reading(),
+            Self::Cat(cat) => cat.reading(),
             Self::Materialize(materialize) => materialize.reading(),
             Self::Verify(verify) => verify.reading(),
             Self::Refs(refs) => refs.reading(),
@@ -416,10 +419,11 @@ pub fn run() -> Exit {
         }
     };
     let begin = Instant::now();
-    let mut out = io::BufWriter::new(io::stdout().lock());
+    let mut out = io::BufWriter::new(io::stdout());
     let result = match &cli.command {
         Command::Inspect(inspect) => inspect.run(&mut out),
         Command::Analyze(analyze) => analyze.run(&mut out),
+        Command::Cat(cat) => cat.run(&mut out),
         Command::Materialize(materialize) => materialize.run(&mut out),
         Command::Verify(verify) => verify.run(&mut out),
         Command::Refs(refs) => refs.run(&mut out),

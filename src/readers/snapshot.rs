@@ -55,14 +55,19 @@ pub struct OpenSnapshot<'s> {
 impl OpenSnapshot<'_> {
     /// Reads the tails of all tables: one request each, and a second one where the first was too short.
     pub fn read_tails(&mut self) {
-        read_tails(&mut self.opener, &self.snapshot, &mut self.details, 0, &|_, _| false);
+        read_tails(&mut self.opener, &self.snapshot, &mut self.details, 0, &|_, _| false, true);
     }
 
     /// Reads the tails of all tables as [`read_tails`](Self::read_tails) does, and with them what lies before them, as far
     /// as `room` bytes can hold it: [`SnapshotReading::tables`] keep it for whoever reads on. `select` says which states
     /// that will be, given the index of the operator and the state's name.
     pub fn read_ends(&mut self, room: u64, select: &dyn Fn(usize, &str) -> bool) {
-        read_tails(&mut self.opener, &self.snapshot, &mut self.details, room, select);
+        read_tails(&mut self.opener, &self.snapshot, &mut self.details, room, select, true);
+    }
+
+    /// As [`read_ends`](Self::read_ends), of no tables but those of the states that are selected.
+    pub fn read_ends_of(&mut self, room: u64, select: &dyn Fn(usize, &str) -> bool) {
+        read_tails(&mut self.opener, &self.snapshot, &mut self.details, room, select, false);
     }
 
     /// Where the files were found that were read so far.

@@ -54,7 +54,7 @@ impl<'s> Verifier<'s> {
         let mut opener =
             Opener::new(self.storage, directory, bytes, relocate.clone(), *in_flight).with_known(known);
         let mut details = read_details(&mut opener, &snapshot, true);
-        read_tails(&mut opener, &snapshot, &mut details, 0, &|_, _| false);
+        read_tails(&mut opener, &snapshot, &mut details, 0, &|_, _| false, true);
         ask_for_all(&mut opener, &snapshot, &details, &mut findings);
         handles(&snapshot, &mut findings);
         levels(&snapshot, &details, &mut findings);

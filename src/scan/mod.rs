@@ -16,6 +16,7 @@
 
 mod ahead;
 pub mod deep;
+pub mod entries;
 mod feed;
 mod finish;
 mod partial;
@@ -149,6 +150,17 @@ impl State {
     }
 }
 
+/// Which rows a sink is given.
+#[derive(Debug, Clone, Copy)]
+pub struct RowsOf<'a> {
+    /// Index of the handle in [`Details::keyed`].
+    pub handle: usize,
+    /// Name of the state.
+    pub state: &'a str,
+    /// Number of the split, counted from 0.
+    pub split: usize,
+}
+
 /// A scan that is planned.
 #[derive(Debug)]
 pub struct Scan<'a> {
@@ -245,27 +257,52 @@ impl<'a> Scan<'a> {
         !progress.is_stopped()
     }
 
+    /// Leaves out what lies outside of a range of composite keys: splits, and the parts of splits in tables. Of streams, whole
+    /// key groups are read.
+    pub fn clip(&mut self, low: &[u8], high: Option<&[u8]>) {
+        for split in &mut self.splits {
+            let range = &mut split.range;
+            if range.low.as_slice() < low {
+                range.low = low.to_vec();
+            }
+            if let Some(high) = high
+                && range.high.as_deref().is_none_or(|end| high < end)
+            {
+                range.high = Some(high.to_vec());
+            }
+        }
+        self.splits.retain(|split| split.range.high.as_ref().is_none_or(|high| split.range.low < *high));
+        for (number, split) in (0u32..).zip(&mut self.splits) {
+            split.number = number;
+        }
+    }
+
     /// Hands all live rows to sinks: one for each state of each split, of which the rows come in ascending order of
-    /// their composite keys. `sink` is given the index of the handle in [`Details::keyed`] and the name of the state;
-    /// `done` gets the sink back. `spill` makes places for rows of streams that do not come in order and do not fit into
-    /// memory: those are sorted key group by key group.
+    /// their composite keys; splits are in order of handles and keys. `done` gets the sink back. `spill` makes places for
+    /// rows of streams that do not come in order and do not fit into memory: those are sorted key group by key group.
     ///
     /// Returns what could not be read.
     pub fn rows<S: LiveSink>(
         &self,
         storage: &dyn Storage,
         options: ScanOptions,
+        progress: &Progress,
         spill: SpillFn<'_>,
-        sink: &(dyn Fn(usize, &str) -> S + Sync),
+        sink: &(dyn Fn(RowsOf<'_>) -> S + Sync),
         done: &(dyn Fn(S) + Sync),
     ) -> Vec<String> {
         let todo: Vec<&Split> = self.splits.iter().collect();
-        let progress = Progress::default();
         let storage = ReadAhead::new(storage, options.in_flight());
-        let shared = self.shared(&storage, options, &progress, spill, &todo);
+        let shared = self.shared(&storage, options, progress, spill, &todo);
         let damage = Mutex::new(Vec::new());
         self.each_split(&todo, options.threads, &shared, false, &|split, handle, open| {
-            let make = |handle: &Handle, state: &State| sink(handle.number as usize, &state.name);
+            let make = |handle: &Handle, state: &State| {
+                sink(RowsOf {
+                    handle: handle.number as usize,
+                    state: &state.name,
+                    split: split.number as usize,
+                })
+            };
             let found = split.rows(&shared, handle, open, &make, &|sink| done(sink));
             damage.lock().unwrap_or_else(PoisonError::into_inner).extend(found);
             true

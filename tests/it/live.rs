@@ -14,7 +14,7 @@ use statescope::analyzers::analysis::Spill;
 use statescope::lsm::LiveSink;
 use statescope::model::KeyBounds;
 use statescope::readers::snapshot::SnapshotReading;
-use statescope::scan::{Input, Scan, ScanOptions};
+use statescope::scan::{Input, Progress, Scan, ScanOptions};
 use statescope::storage::{LocalStorage, Location};
 use statescope_formats::rocksdb::block::{Block, StoredBlock};
 use statescope_formats::rocksdb::compression::Decompressor;
@@ -172,7 +172,7 @@ pub fn scanned_in_part(
         assert!(sink.rows.is_sorted_by(|a, b| a.0 < b.0));
         all.lock().unwrap().push(sink.rows);
     };
-    let lost = scan.rows(storage, options, &spill, &|_, _| Collected::default(), &done);
+    let lost = scan.rows(storage, options, &Progress::default(), &spill, &|_| Collected::default(), &done);
     let mut all = all.into_inner().unwrap();
     // Splits are done in any order.
     all.sort();

@@ -10,6 +10,7 @@
 
 mod analyze;
 mod bad_input;
+mod cat;
 mod cli;
 mod depths;
 mod determinism;

@@ -44,6 +44,7 @@ pub use partial::{
     OperatorPartial, Problem, StateKey, StatePartial, TallyKey,
 };
 pub use physical::Physical;
+pub(super) use plan::delimiter_of;
 pub use plan::{Settings, StatePlan, TtlArgument};
 pub use spill::Spill;
 pub use tally::{PhysicalTally, StreamTally};

@@ -219,14 +219,11 @@ impl StatePlan {
         column_family: &str,
         settings: &Settings,
     ) -> Self {
-        let options = details.database.as_ref().and_then(|database| database.options.as_deref());
-        let options = options.and_then(|options| options.column_family(column_family));
-        let merge_operator = options.and_then(|family| family.raw.get("merge_operator"));
         Self::new(
             KeyGroupPrefix::of_max_parallelism(operator.max_parallelism),
             details.meta.as_deref(),
             column_family,
-            delimiter(merge_operator),
+            delimiter_of(details, column_family),
             settings,
         )
     }
@@ -451,6 +448,13 @@ fn is_kryo(mut serializer: &SerializerSnapshot) -> bool {
         }
     }
     matches!(serializer.kind, Kind::Kryo { .. })
+}
+
+/// What stands between the parts of a merged row of a column family.
+pub(in crate::analyzers) fn delimiter_of(details: &KeyedDetails, column_family: &str) -> Vec<u8> {
+    let options = details.database.as_ref().and_then(|database| database.options.as_deref());
+    let options = options.and_then(|options| options.column_family(column_family));
+    delimiter(options.and_then(|family| family.raw.get("merge_operator")))
 }
 
 /// The delimiter of a merge operator as OPTIONS have it, such as `{id=StringAppendTESTOperator;delimiter=,;}`; Flink's,

@@ -117,6 +117,7 @@ pub(in crate::readers) fn read_tails(
     details: &mut Details,
     mut room: u64,
     select: &dyn Fn(usize, &str) -> bool,
+    all: bool,
 ) {
     // A table that several handles name is read once.
     let mut wanted: BTreeMap<FileId, WantedEnd> = BTreeMap::new();
@@ -124,6 +125,11 @@ pub(in crate::readers) fn read_tails(
         let Some(operator) = snapshot.operators.get(keyed.operator) else { continue };
         let Some(database) = &keyed.database else { continue };
         for table in &database.tables {
+            let state = database.column_families.get(table.column_family);
+            let is_selected = state.is_some_and(|state| select(keyed.operator, state));
+            if !all && !is_selected {
+                continue;
+            }
             let Some(Entry::Vacant(entry)) = table.file.map(|file| wanted.entry(file)) else { continue };
             let mut want = WantedEnd {
                 file: *entry.key(),
@@ -132,10 +138,9 @@ pub(in crate::readers) fn read_tails(
                 length: RECOMMENDED_TAIL_LEN as u64,
                 is_kept: false,
             };
-            let state = database.column_families.get(table.column_family);
             let whole = if table.size <= SMALL_TABLE { table.size } else { end_length(table.size) };
             let length = whole.max(want.length);
-            if length <= room && state.is_some_and(|state| select(keyed.operator, state)) {
+            if length <= room && is_selected {
                 room -= length;
                 (want.length, want.is_kept) = (length, true);
             }

@@ -77,27 +77,16 @@ impl StateValueLayout {
     /// As [`StateValueLayout::of_state`], from the state's kind and its `VALUE_SERIALIZER`.
     #[must_use]
     pub fn compile(kind: StateKind, value: &SerializerSnapshot) -> Option<Self> {
-        let (shape, part) = match kind {
-            StateKind::PriorityQueue => (Shape::Timer, None),
-            StateKind::Operator | StateKind::Broadcast => return None,
-            StateKind::KeyValue(KeyedStateType::List) => (Shape::List, Some((Kind::List, Edge::Element))),
-            StateKind::KeyValue(KeyedStateType::Map) => (Shape::Map, Some((Kind::Map, Edge::Value))),
-            // The asynchronous API keeps the serializer of elements, or of a map's values.
-            StateKind::KeyValueV2(KeyedStateType::List) => (Shape::List, None),
-            StateKind::KeyValueV2(KeyedStateType::Map) => (Shape::Map, None),
-            StateKind::KeyValue(keyed) | StateKind::KeyValueV2(keyed) => match keyed {
-                KeyedStateType::Unknown => return None,
-                _ => (Shape::Value, None),
-            },
-        };
-        let mut inner = unwrap(value);
-        if let Some((kind, edge)) = part
-            && inner.kind == kind
-        {
-            inner = inner.part(&edge)?;
-        }
-        let ttl = unwrap(inner).kind == Kind::Ttl;
-        Some(Self { shape, walker: Walker::compile(inner), ttl })
+        let (shape, inner) = entry_of(kind, value)?;
+        Some(Self { shape, walker: Walker::compile(inner), ttl: inner.kind == Kind::Ttl })
+    }
+
+    /// The serializer of an entry without its timestamp: of a value, a list's element, a map's value. `None` as
+    /// [`StateValueLayout::of_state`].
+    #[must_use]
+    pub fn entry_serializer(state: &StateMetaInfo) -> Option<&SerializerSnapshot> {
+        let (_, inner) = entry_of(state.kind, state.value_serializer()?)?;
+        if inner.kind == Kind::Ttl { inner.part(&Edge::Wrapped) } else { Some(inner) }
     }
 
     /// Steps over a value, a list's element or a map's value, each with its timestamp.
@@ -259,6 +248,30 @@ impl StateValueLayout {
 }
 
 const NULL_FLAG: &str = "a value of a map is 1 and perhaps a null, or 0 and the value";
+
+/// How the values of a state are laid out, and the serializer of their entries, with the timestamp.
+fn entry_of(kind: StateKind, value: &SerializerSnapshot) -> Option<(Shape, &SerializerSnapshot)> {
+    let (shape, part) = match kind {
+        StateKind::PriorityQueue => (Shape::Timer, None),
+        StateKind::Operator | StateKind::Broadcast => return None,
+        StateKind::KeyValue(KeyedStateType::List) => (Shape::List, Some((Kind::List, Edge::Element))),
+        StateKind::KeyValue(KeyedStateType::Map) => (Shape::Map, Some((Kind::Map, Edge::Value))),
+        // The asynchronous API keeps the serializer of elements, or of a map's values.
+        StateKind::KeyValueV2(KeyedStateType::List) => (Shape::List, None),
+        StateKind::KeyValueV2(KeyedStateType::Map) => (Shape::Map, None),
+        StateKind::KeyValue(keyed) | StateKind::KeyValueV2(keyed) => match keyed {
+            KeyedStateType::Unknown => return None,
+            _ => (Shape::Value, None),
+        },
+    };
+    let mut inner = unwrap(value);
+    if let Some((kind, edge)) = part
+        && inner.kind == kind
+    {
+        inner = inner.part(&edge)?;
+    }
+    Some((shape, unwrap(inner)))
+}
 
 /// What is in wrappers that change no byte.
 fn unwrap(mut node: &SerializerSnapshot) -> &SerializerSnapshot {

@@ -1,0 +1,255 @@
+//! `statescope cat`.
+
+use std::collections::HashMap;
+use std::io::{self, Write};
+use std::num::NonZeroUsize;
+
+use clap::Args;
+
+use super::sizes::{byte_size, duration};
+use super::spill::SpillFile;
+use super::{Exit, Failure, Reading, Selection, current_dir, output_failure};
+use crate::analyzers::analysis::{ReferenceTime, Settings, Witness};
+use crate::analyzers::entries::{EntryFilter, EntryPlan, EntryQuestion};
+use crate::analyzers::overview::{self, Filter, Overview, StateSummary};
+use crate::model::{Finding, KeyGroupRange, KeyedDetails, Severity, Snapshot};
+use crate::readers::snapshot::{ReadOptions, SnapshotReading, open_snapshot};
+use crate::scan::entries::{Ask, Printed};
+use crate::scan::{Input, Progress, Scan, ScanOptions, ScanPartial};
+use crate::storage::Storage;
+
+/// Print the entries of a keyed state as JSON lines.
+///
+/// A line holds the key, the namespace (a window), a map's user key or a list's index, the value, its TTL timestamp, the key group
+/// and the subtask, decoded by the serializers that the snapshot describes; docs/json.md says how each type is written. What cannot be
+/// decoded is told as {"$opaque": hex}. Lines are in the order of subtasks and keys' bytes.
+#[derive(Debug, Args)]
+#[command(
+    mut_arg("state", |state| state.required(true).value_name("NAME").help("The state, by its whole name")),
+    mut_arg("operator", |operator| operator.help("The operator: a part of its name or uid, or the begin of its id; needed where several have such a state"))
+)]
+pub(super) struct Cat {
+    /// The snapshot: a chk-N or savepoint directory, its _metadata, or a job's directory (its newest checkpoint)
+    #[arg(value_name = "SNAPSHOT")]
+    path: String,
+    #[command(flatten)]
+    selection: Selection,
+    /// Only entries of this key, by the bytes of its serializer
+    #[arg(long, value_name = "HEX", value_parser = hex)]
+    key_hex: Option<Bytes>,
+    /// Only entries of this key group
+    #[arg(long, value_name = "N")]
+    key_group: Option<u32>,
+    /// Only entries for which this holds: 'value.amount > 100 and key.f0 = "a"'; parts are key, namespace, user_key, value, index,
+    /// timestamp_ms, ttl_timestamp_ms, key_group and subtask
+    #[arg(long = "where", value_name = "FILTER")]
+    filter: Option<String>,
+    /// At most so many entries
+    #[arg(long, value_name = "N")]
+    limit: Option<u64>,
+    /// Only entries that are expired at this time, in milliseconds since 1970 or as RFC 3339, by --ttl
+    #[arg(long, value_name = "TIME", requires = "ttl")]
+    expired_at: Option<String>,
+    /// The state's TTL: 90s, 15m, 6h, 7d
+    #[arg(long, value_name = "7d", value_parser = duration, requires = "expired_at")]
+    ttl: Option<u64>,
+    /// How many bytes of what cannot be decoded are printed
+    #[arg(long, default_value_t = 1024, value_name = "N")]
+    opaque: usize,
+    /// How many threads decode [default: one for each core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: Option<u16>,
+    /// About how much memory to use, such as 256M or 1G; what does not fit goes to temporary files
+    #[arg(long, default_value = "64M", value_name = "BYTES", value_parser = byte_size)]
+    memory: u64,
+    /// Do not verify the checksums of blocks
+    #[arg(long)]
+    no_checksums: bool,
+    #[command(flatten)]
+    reading: Reading,
+}
+
+/// Bytes that were typed as hex.
+#[derive(Debug, Clone)]
+struct Bytes(Vec<u8>);
+
+fn hex(text: &str) -> Result<Bytes, String> {
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let pair = |pair: &[u8]| match *pair {
+        [high, low] => Some(digit(high)? << 4 | digit(low)?),
+        _ => None,
+    };
+    let bytes: Option<Vec<u8>> = text.as_bytes().chunks(2).map(pair).collect();
+    bytes.map(Bytes).ok_or_else(|| "two hex digits for each byte are expected".to_owned())
+}
+
+impl Cat {
+    pub(super) fn reading(&self) -> &Reading {
+        &self.reading
+    }
+
+    pub(super) fn run(&self, out: &mut (dyn Write + Send)) -> Result<Exit, Failure> {
+        let here = current_dir()?;
+        let location = self.reading.location(&self.path, &here)?;
+        // What is typed wrongly is said before anything is read.
+        let question = self.question()?;
+        let (rules, uids) = (self.reading.rules(&here)?, self.selection.uids()?);
+        let storage = self.reading.stores()?;
+        let (file, _) = super::snapshot(&storage, &self.path, &location, self.reading.in_flight())?;
+        let options = ReadOptions { relocate: rules, in_flight: self.reading.in_flight(), properties: false };
+        let mut open =
+            open_snapshot(&storage, &file, &options).map_err(|error| super::no_snapshot(&file, &error))?;
+        let filter = Filter { state: None, ..self.selection.filter() };
+        let context = super::context(&file, open.places(), filter, uids, false);
+        let overview = overview::overview(open.snapshot.clone(), open.details.clone(), Vec::new(), context);
+        let state = self.selection.state.as_deref().unwrap_or_default();
+        let operator = chosen(&overview, &open.snapshot, state)?;
+        let select = |index: usize, name: &str| index == operator && name == state;
+        open.read_ends_of(self.options().kept(), &select);
+        let mut findings = std::mem::take(&mut open.findings);
+        let SnapshotReading { snapshot, details, tables, .. } = open.into_reading();
+        findings.extend(details.findings.iter().cloned());
+        let settings = Settings::new(ReferenceTime { at_ms: 0, witness: Witness::Clock });
+        let input = Input { snapshot: &snapshot, details: &details, tables: &tables, settings: &settings };
+        let mut scan = Scan::plan(input, &select);
+        findings.extend(scan.finish(&ScanPartial::default()).findings);
+        if let Some(key_group) = self.key_group {
+            self.clip(&mut scan, &snapshot, operator, key_group)?;
+        }
+        let plan = |keyed: &KeyedDetails| {
+            snapshot.operators.get(operator).map(|it| EntryPlan::compile(it, keyed, state, &snapshot))
+        };
+        let of_operator = details.keyed.iter().enumerate().filter(|(_, keyed)| keyed.operator == operator);
+        let plans: HashMap<usize, EntryPlan> =
+            of_operator.filter_map(|(handle, keyed)| Some((handle, plan(keyed)?))).collect();
+        let (printed, failure) = self.print(&scan, &storage, &plans, &question, out);
+        match failure {
+            Some(error) => Err(output_failure(error)),
+            None => Ok(tell(&printed, &findings)),
+        }
+    }
+
+    fn question(&self) -> Result<EntryQuestion, Failure> {
+        let filter = self.filter.as_deref().map(EntryFilter::parse).transpose();
+        let filter = filter.map_err(|wrong| Failure::usage(format!("--where: {wrong}")))?;
+        let at_ms = self.expired_at.as_deref().map(super::time).transpose()?;
+        let ttl_ms = self.ttl.map(|ttl| i64::try_from(ttl).unwrap_or(i64::MAX));
+        let mut question = EntryQuestion {
+            filter,
+            key: self.key_hex.clone().map(|Bytes(bytes)| bytes),
+            expired_until: at_ms.zip(ttl_ms).map(|(at, ttl)| at.saturating_sub(ttl)),
+            ..EntryQuestion::default()
+        };
+        question.limits.opaque = self.opaque;
+        Ok(question)
+    }
+
+    fn options(&self) -> ScanOptions {
+        let cores = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        ScanOptions {
+            threads: self.threads.map_or_else(cores, usize::from),
+            memory: self.memory,
+            requests: self.reading.in_flight().requests,
+            checksums: !self.no_checksums,
+        }
+    }
+
+    /// Leaves nothing of the scan but a key group.
+    fn clip(
+        &self,
+        scan: &mut Scan<'_>,
+        snapshot: &Snapshot,
+        operator: usize,
+        key_group: u32,
+    ) -> Result<(), Failure> {
+        let Some(operator) = snapshot.operators.get(operator) else { return Ok(()) };
+        let most = u32::try_from(operator.max_parallelism).unwrap_or(0);
+        if key_group >= most {
+            return Err(Failure::usage(format!("--key-group: the operator has {most} key groups, from 0")));
+        }
+        let bounds = operator.key_bounds(KeyGroupRange { start: key_group, count: 1 });
+        scan.clip(&bounds.lower, bounds.upper.as_deref());
+        Ok(())
+    }
+
+    fn print(
+        &self,
+        scan: &Scan<'_>,
+        storage: &dyn Storage,
+        plans: &HashMap<usize, EntryPlan>,
+        question: &EntryQuestion,
+        out: &mut (dyn Write + Send),
+    ) -> (Printed, Option<io::Error>) {
+        let directory = std::env::temp_dir();
+        let spill = || Box::new(SpillFile::new(&directory)) as Box<_>;
+        let mut failure = None;
+        let mut lines = |lines: &[u8]| match out.write_all(lines) {
+            Ok(()) => true,
+            Err(error) => {
+                failure = Some(error);
+                false
+            }
+        };
+        let ask = Ask { plans, question, most: self.limit.unwrap_or(u64::MAX) };
+        let progress = Progress::default();
+        let printed = scan.entries(storage, self.options(), &progress, &spill, ask, &mut lines);
+        (printed, failure)
+    }
+}
+
+/// Kinds of states that are printed.
+const KEYED: [&str; 9] =
+    ["value", "list", "map", "reducing", "aggregating", "folding", "timers", "keyed", "not_described"];
+
+/// The one operator that has a keyed state of this name.
+fn chosen(overview: &Overview, snapshot: &Snapshot, name: &str) -> Result<usize, Failure> {
+    let mut states: Vec<_> = overview.states.iter().filter(|state| state.name == name).collect();
+    states.dedup_by(|a, b| a.operator_id == b.operator_id);
+    match states.as_slice() {
+        [] => {
+            let mut names: Vec<&str> = overview.states.iter().map(|state| state.name.as_str()).collect();
+            names.sort_unstable();
+            names.dedup();
+            let which = if names.is_empty() { "there is none".to_owned() } else { names.join(", ") };
+            Err(Failure::usage(format!("--state {name:?}: there is no such state; the states are: {which}")))
+        }
+        [state] if !KEYED.contains(&state.kind) => Err(Failure::usage(format!(
+            "--state {name:?}: it is not keyed, but of the kind {}; cat prints keyed state and timers",
+            state.kind
+        ))),
+        [state] => {
+            let at = snapshot.operators.iter().position(|o| o.id.to_string() == state.operator_id);
+            at.ok_or_else(|| Failure::failed("the operator of the state is not in the snapshot"))
+        }
+        several => {
+            let named = |state: &&StateSummary| format!("{} ({})", state.operator, state.operator_id);
+            let operators: Vec<String> = several.iter().map(named).collect();
+            Err(Failure::usage(format!(
+                "--state {name:?}: several operators have such a state, name one with --operator: {}",
+                operators.join(", ")
+            )))
+        }
+    }
+}
+
+/// Says on stderr what is missing, and what that means for the exit code.
+fn tell(printed: &Printed, findings: &[Finding]) -> Exit {
+    let lost = findings.iter().filter(|finding| finding.severity == Severity::Error);
+    let mut exit = Exit::Fine;
+    for finding in lost {
+        let file = finding.file.as_ref().map_or_else(String::new, |file| format!("{file}: "));
+        eprintln!("statescope: {file}{}; {}", finding.message, finding.remedy);
+        exit = Exit::Partial;
+    }
+    for damage in &printed.damage {
+        eprintln!("statescope: {damage}");
+        exit = Exit::Partial;
+    }
+    if printed.counts.opaque > 0 {
+        eprintln!(
+            "statescope: of {} entries, {} have parts that could not be decoded ($opaque)",
+            printed.counts.entries, printed.counts.opaque
+        );
+    }
+    exit
+}

@@ -1,0 +1,281 @@
+//! `cat` against what the jobs know of their states, and against what `analyze` counts.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::support::{Fixture, fixture, fixtures, list, number, run_in, text};
+
+fn lines(fixture: &Fixture, snapshot: &str, operator: &str, state: &str, more: &[&str]) -> Vec<Value> {
+    lines_and_gaps(fixture, snapshot, operator, state, more).0
+}
+
+/// And whether it was told that entries are missing.
+fn lines_and_gaps(
+    fixture: &Fixture,
+    snapshot: &str,
+    operator: &str,
+    state: &str,
+    more: &[&str],
+) -> (Vec<Value>, bool) {
+    let args = [&["cat", snapshot, "--operator", operator, "--state", state][..], more].concat();
+    let run = run_in(&fixture.dir, &args);
+    let lines = run.stdout.lines().map(|line| {
+        serde_json::from_str(line).unwrap_or_else(|e| panic!("{}: {args:?}: {e}: {line}", fixture.name))
+    });
+    let gaps = run.code == 5 && run.stderr.contains("are not read");
+    assert!(run.code == 0 || gaps, "{}: {args:?}: {}", fixture.name, run.stderr);
+    (lines.collect(), gaps)
+}
+
+/// The newest snapshots of fixtures of all kinds.
+fn some() -> impl Iterator<Item = (&'static Fixture, String)> {
+    let names = [
+        "inc-1.20",
+        "inc-2.3",
+        "inc-1.13",
+        "full-rocksdb-1.13",
+        "hashmap-2.3",
+        "savepoint-canonical-2.3",
+        "savepoint-canonical-hashmap-1.20",
+        "savepoint-native-1.20",
+        "forst-async-2.3",
+        "heap-timers-1.20",
+        "file-merging-2.3",
+        "rescaled-1.20",
+        "maxpar-512-2.3",
+        "odd-1.20",
+        "sql-1.20",
+    ];
+    names.into_iter().map(|name| (fixture(name), fixture(name).newest()))
+}
+
+#[test]
+fn each_entry_that_analyze_counts_is_a_line() {
+    let mut kinds: BTreeMap<String, u64> = BTreeMap::new();
+    for (fixture, snapshot) in some() {
+        let analysis = run_in(&fixture.dir, &["analyze", &snapshot, "-o", "json", "--rows", "0"]).json();
+        for state in list(&analysis["states"]) {
+            let (operator, name, kind) =
+                (text(&state["operator_id"]), text(&state["name"]), text(&state["kind"]));
+            let Some(entries) = state["live"]["entries"].as_u64() else { continue };
+            let lines = lines(fixture, &snapshot, operator, name, &[]);
+            assert_eq!(lines.len() as u64, entries, "{}: {operator} {name}", fixture.name);
+            for line in &lines {
+                assert!(line["key_group"].is_u64() && line["subtask"].is_u64(), "{line}");
+                assert_eq!(line.get("user_key").is_some(), kind == "map", "{line}");
+                assert_eq!(line.get("index").is_some(), kind == "list", "{line}");
+                assert_eq!(line.get("timestamp_ms").is_some(), kind == "timers", "{line}");
+                assert_eq!(line.get("value").is_some(), kind != "timers", "{line}");
+            }
+            *kinds.entry(kind.to_owned()).or_default() += entries;
+        }
+    }
+    for kind in ["value", "list", "map", "reducing", "aggregating", "timers"] {
+        assert!(kinds.get(kind).is_some_and(|entries| *entries > 100), "{kinds:?}");
+    }
+}
+
+/// Whether a value is what the job says that it is. The job tells tuples and rows as arrays, maps as objects or pairs, and
+/// objects of Kryo and `Either` as Java's `toString` does.
+fn same(ours: &Value, truth: &Value) -> bool {
+    match (ours, truth) {
+        (Value::Object(fields), _) if fields.contains_key("$opaque") => {
+            let why = fields["why"].as_str().unwrap_or_default();
+            why.contains("subclass that the snapshot does not list")
+                || truth.as_str().is_some_and(|truth| truth.starts_with("Kryo"))
+        }
+        (Value::Object(fields), Value::String(truth)) => match fields.iter().next() {
+            Some((side, value)) if fields.len() == 1 => {
+                let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                *truth.to_lowercase() == format!("{side}({})", value.to_lowercase())
+            }
+            _ => false,
+        },
+        (Value::Object(fields), Value::Array(items)) => {
+            fields.len() == items.len() && fields.values().zip(items).all(|(ours, truth)| same(ours, truth))
+        }
+        (Value::Object(fields), Value::Object(truth)) => {
+            // What follows Kryo's bytes in a value cannot be decoded.
+            let is_whole = !ours.to_string().contains("\"$opaque\"");
+            let own = fields.iter().filter(|(name, _)| !name.starts_with('$'));
+            let own: BTreeMap<_, _> = own.collect();
+            own.iter().all(|(name, ours)| truth.get(*name).is_some_and(|truth| same(ours, truth)))
+                && (own.len() == truth.len() || !is_whole)
+        }
+        (Value::Array(entries), Value::Object(truth)) => {
+            let entry = |entry: &Value| {
+                let truth = entry["key"].as_str().and_then(|key| truth.get(key));
+                truth.is_some_and(|truth| same(&entry["value"], truth))
+            };
+            entries.len() == truth.len() && entries.iter().all(entry)
+        }
+        (Value::Array(ours), Value::Array(truth)) => {
+            // Sets have no order. Of objects of Kryo, all that follow the first are one with it.
+            let is_opaque = ours.iter().any(|value| value.to_string().contains("\"$opaque\""));
+            let found = |ours: &Value| truth.iter().any(|truth| same(ours, truth));
+            (ours.len() == truth.len() || is_opaque) && ours.iter().all(found)
+        }
+        (Value::String(hex), Value::Array(bytes)) => {
+            let bytes = bytes.iter().map(|byte| format!("{:02x}", byte.as_i64().unwrap() as u8));
+            *hex == bytes.collect::<String>()
+        }
+        (Value::Number(a), Value::Number(b)) => a.as_f64() == b.as_f64(),
+        _ => ours == truth,
+    }
+}
+
+#[test]
+fn values_are_those_that_the_job_put_in() {
+    let (mut compared, mut backends) = (0u32, 0u32);
+    for fixture in fixtures() {
+        let changelog = fixture.truth()["settings"]["state.backend.changelog.enabled"] == "true";
+        let (path, truth) = fixture.truths().pop().unwrap();
+        // What was changed since the last materialization is not read.
+        if changelog || fixture.name.starts_with("prune-") || fixture.name.starts_with("ha-") {
+            continue;
+        }
+        let before = compared;
+        for operator in list(&truth["operators"]) {
+            for state in list(&operator["keyed_states"]) {
+                let samples = state["sample"].as_array().map_or(&[][..], Vec::as_slice);
+                let (id, name) = (text(&operator["id"]), text(&state["name"]));
+                if samples.is_empty() || fixture.name == "finished-1.20" {
+                    continue;
+                }
+                // In streams of the heap, what cannot be walked has no end.
+                let (lines, gaps) = lines_and_gaps(fixture, &path, id, name, &[]);
+                assert!(!gaps || fixture.name.contains("hashmap"), "{}: {name}", fixture.name);
+                for sample in samples {
+                    let what = || format!("{}: {id} {name}: {sample}", fixture.name);
+                    let mine: Vec<&Value> =
+                        lines.iter().filter(|line| same(&line["key"], &sample["key"])).collect();
+                    // A key of Kryo's may be any of these.
+                    let is_opaque_key = mine.iter().any(|line| line["key"].get("$opaque").is_some());
+                    if is_opaque_key {
+                        continue;
+                    }
+                    if mine.is_empty() && gaps {
+                        continue;
+                    }
+                    compared += 1;
+                    if let Some(truth) = sample.get("value") {
+                        assert_eq!(mine.len(), 1, "{}", what());
+                        assert!(same(&mine[0]["value"], truth), "{} is {}", what(), mine[0]);
+                    }
+                    for (at, truth) in sample.get("list").map(list).into_iter().flatten().enumerate() {
+                        let Some(element) = mine.get(at) else {
+                            assert!(
+                                mine.iter().any(|line| line["value"].to_string().contains("$opaque")),
+                                "{}",
+                                what()
+                            );
+                            break;
+                        };
+                        assert_eq!(number(&element["index"]), at as u64);
+                        assert!(same(&element["value"], truth), "{} is {element}", what());
+                    }
+                    for pair in sample.get("map").map(list).into_iter().flatten() {
+                        let found = mine.iter().find(|line| same(&line["user_key"], &pair[0]));
+                        let Some(found) = found else {
+                            assert!(gaps, "{}: {pair}", what());
+                            continue;
+                        };
+                        assert!(same(&found["value"], &pair[1]), "{} is {found}", what());
+                    }
+                    if let Some(size) = sample.get("map_size") {
+                        assert!(gaps || mine.len() as u64 == number(size), "{}", what());
+                    }
+                }
+            }
+        }
+        backends += u32::from(compared > before);
+    }
+    assert!(compared > 500 && backends > 15, "{compared} of {backends}");
+}
+
+#[test]
+fn lines_do_not_depend_on_threads_and_limits_cut_them() {
+    for (name, operator, state) in [
+        ("inc-1.20", "ea08", "m_string_long_ttl"),
+        ("hashmap-2.3", "ea08", "l_long"),
+        ("inc-2.3", "dad0", "window-contents"),
+    ] {
+        let fixture = fixture(name);
+        let newest = fixture.newest();
+        let args = ["cat", &newest, "--operator", operator, "--state", state];
+        let all = run_in(&fixture.dir, &[&args[..], &["--threads", "1"]].concat()).stdout;
+        assert!(all.lines().count() > 20);
+        for threads in ["2", "7"] {
+            assert_eq!(run_in(&fixture.dir, &[&args[..], &["--threads", threads]].concat()).stdout, all);
+        }
+        for limit in [0, 1, 7, 1_000_000] {
+            let some = run_in(&fixture.dir, &[&args[..], &["--limit", &limit.to_string()]].concat());
+            let expected: String = all.split_inclusive('\n').take(limit).collect();
+            assert_eq!((some.code, some.stdout), (0, expected), "{name} {limit}");
+        }
+    }
+}
+
+#[test]
+fn filters_leave_what_they_hold_for() {
+    let fixture = fixture("inc-2.3");
+    let newest = fixture.newest();
+    let cat = |operator: &str, state: &str, more: &[&str]| lines(fixture, &newest, operator, state, more);
+    let all = cat("ea08", "v_order", &[]);
+    let large = cat("ea08", "v_order", &["--where", "value.amount > 300 and value.address.zip != null"]);
+    let expected: Vec<_> = all
+        .iter()
+        .filter(|line| {
+            let value = &line["value"];
+            value["amount"].as_f64().is_some_and(|amount| amount > 300.0)
+        })
+        .collect();
+    assert!(!expected.is_empty() && expected.len() < all.len());
+    assert!(large.iter().all(|line| expected.contains(&line)), "{large:?}");
+    let amount = cat("ea08", "v_order", &["--where", "value.amount > 300"]);
+    assert_eq!(amount.iter().collect::<Vec<_>>(), expected);
+    let keys = [text(&all[0]["key"]), text(&all[1]["key"])];
+    let by_key =
+        cat("ea08", "v_order", &["--where", &format!("key = '{}' or key = \"{}\"", keys[0], keys[1])]);
+    assert_eq!(by_key, all[..2]);
+    let key_group = by_key[0]["key_group"].to_string();
+    let group = cat("ea08", "v_order", &["--key-group", &key_group]);
+    assert!(group.contains(&by_key[0]) && group.len() < all.len());
+    assert!(group.iter().all(|line| line["key_group"] == by_key[0]["key_group"]));
+    // A string is its length plus one, and its characters.
+    let ascii = all.iter().find(|line| text(&line["key"]).is_ascii()).unwrap();
+    let key = text(&ascii["key"]);
+    let hex: String = key.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let one = cat("ea08", "v_order", &["--key-hex", &format!("{:02x}{hex}", key.len() + 1)]);
+    assert_eq!(one, std::slice::from_ref(ascii));
+    // Windows are namespaces.
+    let windows = cat("dad0", "window-contents", &["--where", "namespace.start >= 1700000400000"]);
+    assert!(windows.iter().all(|line| line["namespace"]["start"].as_i64().unwrap() >= 1_700_000_400_000));
+    // What is old enough.
+    let aged = cat("ea08", "v_string_ttl", &[]);
+    let newest_ms = aged.iter().map(|line| line["ttl_timestamp_ms"].as_i64().unwrap()).max().unwrap();
+    let expired =
+        |at: i64| cat("ea08", "v_string_ttl", &["--expired-at", &at.to_string(), "--ttl", "1h"]).len();
+    assert_eq!(expired(newest_ms + 3_600_000), aged.len());
+    assert!(expired(newest_ms + 3_599_999) < aged.len());
+    assert_eq!(expired(0), 0);
+}
+
+#[test]
+fn wrong_usage_is_one_line() {
+    let fixture = fixture("inc-2.3");
+    let newest = fixture.newest();
+    for (args, code, says) in [
+        (&["--state", "nope"][..], 2, "there is no such state; the states are: "),
+        (&["--state", "window-contents"], 2, "several operators have such a state"),
+        (&["--state", "v_long", "--where", "value >"], 2, "--where: "),
+        (&["--state", "v_long", "--key-group", "128"], 2, "128 key groups"),
+        (&["--state", "v_long", "--key-hex", "abc"], 2, "two hex digits"),
+        (&["--state", "split-list"], 2, "not keyed"),
+        (&[], 2, "--state"),
+    ] {
+        let run = run_in(&fixture.dir, &[&["cat", &newest][..], args].concat());
+        assert!(run.code == code && run.stderr.contains(says) && run.stdout.is_empty(), "{args:?}: {run:#?}");
+    }
+}
