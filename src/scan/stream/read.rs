@@ -17,7 +17,7 @@ use crate::analyzers::analysis::{Spill, StreamTally};
 use crate::lsm::LiveSink;
 
 /// The most of a key group that is held in memory to find out where the next state begins.
-const SEARCHED_BYTES: usize = 64 << 20;
+const SEARCHED_BYTES: usize = 16 << 20;
 
 /// How many bytes of a key group tell how it is laid out.
 const HEAD: u64 = 6;

@@ -14,8 +14,11 @@ const DELIMITER: u8 = b',';
 /// Bytes of a state's id and the number of its entries.
 const HEADER: usize = 6;
 
+/// Bytes that may be looked at in any case.
+const LEAST_WORK: usize = 64 << 10;
+
 /// How often the bytes behind what cannot be walked are looked at, at most, until the next state is found.
-const WORK: usize = 64;
+const WORK: usize = 16;
 
 /// How the entries of a heap backend are laid out: compiled once for all its key groups.
 #[derive(Debug)]
@@ -407,7 +410,7 @@ impl KeyGroupRows for HeapGroup<'_> {
     }
 
     fn find_state(&mut self, bytes: &[u8]) -> Option<usize> {
-        let (at, empty) = self.find(bytes, false, &mut bytes.len().saturating_mul(WORK))?;
+        let (at, empty) = self.find(bytes, false, &mut bytes.len().saturating_mul(WORK).max(LEAST_WORK))?;
         self.empty = empty;
         Some(at)
     }
