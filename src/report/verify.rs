@@ -165,6 +165,16 @@ fn about(out: &mut dyn Write, snapshot: &SnapshotVerification) -> io::Result<()>
     if let Some(tables) = snapshot.tables.as_ref().filter(|tables| tables.files > 0) {
         self::tables(out, tables)?;
     }
+    if let Some(deep) = snapshot.tables.and_then(|tables| tables.deep).filter(|deep| deep.key_groups > 0) {
+        writeln!(
+            out,
+            "  {} of keyed state with {} read key group by key group ({}, {})",
+            counted(deep.streams, "stream", "streams"),
+            bytes(deep.stream_bytes),
+            counted(deep.key_groups, "key group", "key groups"),
+            counted(deep.rows, "row", "rows"),
+        )?;
+    }
     if let Some(places) = &snapshot.places {
         places::write(out, places)?;
     }

@@ -1,4 +1,4 @@
-//! Reads every block of tables, to verify them: checksums, compression, the order of keys, the bounds that MANIFEST
+//! Reads every key group of streams, and every block of tables, to verify them: checksums, compression, the order of keys, the bounds that MANIFEST
 //! records, and that there are as many entries as the properties say.
 //!
 //! A table costs a request for its index, one for its filter, and one for each stretch of data blocks. Its footer,
@@ -13,6 +13,7 @@ use statescope_formats::rocksdb::data_block::{EntryCursor, Next};
 use statescope_formats::rocksdb::internal_key::{InternalKeyBuf, MAX_SEQUENCE, ValueType};
 
 use super::feed::{Feed, FeedTable, Reading};
+use super::stream::{self, CheckedStream, Stream};
 use super::tables::{OpenTable, ReadError, ScanTable, verify_others};
 use super::{LARGEST_CHUNK, Progress, SMALLEST_CHUNK, ScanOptions, scan_table};
 use crate::analyzers::verify::DeepRead;
@@ -87,7 +88,10 @@ impl DeepVerifier {
         let named = named(subject, &owners, &mut Vec::new());
         let tables = named.iter().map(|named| &named.table).filter(|table| self.known(table).is_none());
         let tables = tables.filter(|table| seen.insert(table.file));
-        tables.map(|table| table.data_bytes().unwrap_or(table.size)).fold(0, u64::saturating_add)
+        let tables = tables.map(|table| table.data_bytes().unwrap_or(table.size));
+        tables
+            .chain(streams(subject).iter().map(|(_, _, stream)| stream.bytes()))
+            .fold(0, u64::saturating_add)
     }
 
     /// Reads all tables of a snapshot, and says what is wrong with them and how much is right. None if it was
@@ -116,6 +120,9 @@ impl DeepVerifier {
             progress,
         };
         let checked = each_at_once(&todo, options.threads, |named| Arc::new(check(reading, &named.table)));
+        let streams = streams(subject);
+        let checked_streams =
+            each_at_once(&streams, options.threads, |(_, _, stream)| stream::check(reading, stream));
         if progress.stop.load(Ordering::Relaxed) {
             return None;
         }
@@ -131,7 +138,16 @@ impl DeepVerifier {
                 by_file.entry(named.table.file).or_insert(known);
             }
         }
-        Some((judge(&named, &by_file, &mut findings), findings))
+        let mut read = judge(&named, &by_file, &mut findings);
+        for ((keyed, file, stream), checked) in streams.iter().zip(checked_streams) {
+            let owner = owners.get(*keyed).map_or("", String::as_str);
+            key_groups(stream, *file, owner, &checked, &mut findings);
+            read.streams += u64::from(checked.damage.is_empty());
+            read.key_groups += checked.key_groups;
+            read.rows += checked.rows;
+            read.stream_bytes = read.stream_bytes.saturating_add(checked.bytes);
+        }
+        Some((read, findings))
     }
 
     fn known(&self, table: &ScanTable) -> Option<Arc<Checked>> {
@@ -187,6 +203,50 @@ fn named<'a>(subject: Subject<'a>, owners: &'a [String], findings: &mut Vec<Find
         }
     }
     named
+}
+
+/// The streams of all handles, each with the index of its handle in [`Details::keyed`].
+fn streams(subject: Subject<'_>) -> Vec<(usize, FileId, Stream)> {
+    let Subject { snapshot, details, tables } = subject;
+    let keyed = details.keyed.iter().enumerate();
+    let streams = keyed.filter_map(|(index, keyed)| {
+        let operator = snapshot.operators.get(keyed.operator)?;
+        let stream = Stream::new(snapshot, tables, operator, keyed, &mut |_| Some(0))?;
+        Some((index, keyed.stream.as_ref()?.file, stream))
+    });
+    streams.collect()
+}
+
+/// What is wrong with the key groups of a stream.
+fn key_groups(
+    stream: &Stream,
+    file: FileId,
+    owner: &str,
+    checked: &CheckedStream,
+    findings: &mut Vec<Finding>,
+) {
+    let remedy = "if the file was copied, copy it again; as it is, Flink fails when it reads this key group";
+    let of = |finding: Finding| finding.in_file(&stream.name).of(owner).about(About::File(file));
+    for (group, begin, error) in checked.damage.iter().take(PLACES_TOLD) {
+        findings.push(match error {
+            ReadError::Storage(error) => {
+                let what = format!("key group {group} of a stream of keyed state");
+                of(unreadable(&what, Some(error.kind()), &error.to_string()).at(*begin))
+            }
+            ReadError::Format(error) => {
+                let message = format!(
+                    "key group {group} of a stream of keyed state cannot be read to its end: {error}"
+                );
+                let finding = of(Finding::error("key_group_damaged", message, remedy)).at(*begin);
+                if is_unknown(error) { finding.meaning(Effect::Unknown) } else { finding }
+            }
+        });
+    }
+    let more = checked.damage.len().saturating_sub(PLACES_TOLD);
+    if more > 0 {
+        let message = format!("{more} more key groups of this file cannot be read to their end");
+        findings.push(of(Finding::error("key_group_damaged", message, remedy)));
+    }
 }
 
 /// Reads all blocks of a table.

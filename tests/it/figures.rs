@@ -148,7 +148,10 @@ fn rows_entries_and_keys_are_those_of_the_job() {
     // In a heap, whatever passes through Kryo or a subclass that came later ends nobody knows where.
     let of_values = ["AccountPojo", "AccountPojo[]", "KryoThing", "List<AccountPojo>", "List<KryoThing>"];
     let of_maps = ["Map<Long, OrderPojo>", "Map<Tuple2<Integer, String>, AccountPojo>", "OrderPojo"];
-    let of_types = in_part.iter().filter(|(key, _)| *key != "KryoKey").map(|(_, value)| *value);
+    // Sets do so before Flink 2.
+    let walked = |(key, value): &(&str, &str)| *key == "KryoKey" || *value == "Set<String>";
+    in_part.retain(|types| !walked(types));
+    let of_types = in_part.iter().map(|(_, value)| *value);
     assert_eq!(of_types.collect::<BTreeSet<_>>(), of_values.into_iter().chain(of_maps).collect());
     differences.none(1500);
 }

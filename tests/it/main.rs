@@ -34,6 +34,7 @@ mod rocksdb_engine;
 mod rocksdb_tools;
 mod scan;
 mod storage;
+mod streams;
 mod support;
 mod tables;
 mod truth;

@@ -51,6 +51,7 @@ pub const EFFECTS: &[(&str, Effect)] = &[
     ("sst_size_differs", Breaks),
     ("sst_tail_not_decoded", Breaks),
     ("sst_damaged", Breaks),
+    ("key_group_damaged", Breaks),
     ("sst_keys_out_of_bounds", Breaks),
     ("sst_entries_differ", Breaks),
     ("sst_not_checked", Unknown),

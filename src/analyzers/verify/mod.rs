@@ -109,13 +109,21 @@ pub struct TablesChecked {
     pub deep: Option<DeepRead>,
 }
 
-/// What was read of SST files, and fits. A file that several snapshots name is read once, and counts in each.
+/// What was read of SST files and streams, and fits. A file that several snapshots name is read once, and counts in each.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct DeepRead {
     /// SST files in which nothing is wrong.
     pub files: u64,
     /// Their bytes.
     pub bytes: u64,
+    /// Streams of keyed state in which nothing is wrong.
+    pub streams: u64,
+    /// Bytes of key groups in which nothing is wrong.
+    pub stream_bytes: u64,
+    /// Key groups of streams that could be read to their end, as far as values can be stepped over.
+    pub key_groups: u64,
+    /// Rows in them.
+    pub rows: u64,
     /// Data blocks of which checksum, compression and order of keys are right.
     pub data_blocks: u64,
     /// Entries in them, range tombstones included.

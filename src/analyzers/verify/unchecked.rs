@@ -24,9 +24,9 @@ pub struct NotChecked {
 /// The kinds, in the order in which they are told.
 const KINDS: [(&str, &str); 11] = [
     ("sst_blocks", "blocks of SST files; --deep reads them"),
-    ("keyed_streams", "entries in streams of keyed state"),
-    ("canonical_streams", "entries in streams of a canonical savepoint"),
-    ("raw_keyed", "raw keyed state"),
+    ("keyed_streams", "entries in streams of keyed state; --deep reads them"),
+    ("canonical_streams", "entries in streams of a canonical savepoint; --deep reads them"),
+    ("raw_keyed", "raw keyed state; --deep reads timers"),
     ("operator", "elements of operator state"),
     ("raw_operator", "raw operator state"),
     ("changes", "changes of a changelog"),
@@ -116,9 +116,13 @@ impl Sums<'_> {
     }
 }
 
-/// What nothing was checked of; of tables too, unless their blocks were read.
+/// What nothing was checked of; of tables and streams that can be read too, unless they were.
 pub(super) fn not_checked(snapshot: &Snapshot, details: &Details, deep: bool) -> Vec<NotChecked> {
     let mut sums = Sums::default();
+    if deep {
+        let described = details.keyed.iter().filter(|keyed| keyed.meta.is_some());
+        sums.seen.extend(described.filter_map(|keyed| keyed.stream.as_ref()).map(|stream| stream.file));
+    }
     for operator in &snapshot.operators {
         sums.operator(snapshot, operator);
     }

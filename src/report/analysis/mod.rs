@@ -87,9 +87,12 @@ fn head(out: &mut dyn Write, analysis: &Analysis, layout: Layout) -> io::Result<
     let filtered =
         if analysis.filter.operator.is_some() || analysis.filter.state.is_some() { " selected" } else { "" };
     let read = match (&t.disk, &t.physical) {
-        (Some(disk), Some(physical)) if t.live.is_some() => {
-            let files = counted(physical.files, "SST file", "SST files");
-            format!("{} on disk in {files}, read once", bytes(disk.bytes))
+        (Some(disk), physical) if t.live.is_some() => {
+            let files = physical.map(|physical| counted(physical.files, "SST file", "SST files"));
+            let streams = analysis.states.iter().any(|state| state.streams.is_some());
+            let streams = streams.then(|| "streams".to_owned());
+            let places: Vec<String> = files.into_iter().chain(streams).collect();
+            format!("{} on disk in {}, read once", bytes(disk.bytes), places.join(" and "))
         }
         _ if t.live.is_some() => "by RocksDB's iterators, which see what is live and nothing else".to_owned(),
         _ => shallow::read(analysis),
@@ -182,11 +185,18 @@ fn missing(out: &mut dyn Write, indent: &str, missing: &Missing) -> io::Result<(
     if missing.entries > 0 {
         parts.push(counted(missing.entries, "entry", "entries"));
     }
+    let mut places = Vec::new();
+    if missing.key_groups > 0 {
+        places.push(counted(missing.key_groups, "key group", "key groups"));
+    }
+    if missing.files > 0 {
+        places.push(counted(missing.files, "file", "files"));
+    }
     writeln!(
         out,
         "{indent}MISSING from all figures, as it could not be read: {} of {}",
         parts.join(", "),
-        counted(missing.files, "file", "files"),
+        places.join(" and "),
     )
 }
 

@@ -69,9 +69,9 @@ fn sizes(out: &mut dyn Write, state: &StateAnalysis, width: usize) -> io::Result
         }
     }
     if let Some(streams) = &state.streams {
-        let uncompressed = match streams.uncompressed_bytes == streams.bytes {
-            true => String::new(),
-            false => format!(" ({} uncompressed)", bytes(streams.uncompressed_bytes)),
+        let uncompressed = match streams.uncompressed_bytes > streams.bytes {
+            false => String::new(),
+            true => format!(" ({} uncompressed)", bytes(streams.uncompressed_bytes)),
         };
         let groups = counted(streams.key_groups, "key group", "key groups");
         let expired = state.disk.as_ref().filter(|_| state.ttl.expired.is_some());

@@ -192,6 +192,11 @@ impl<'p, 's> GroupBytes<'p, 's> {
         Ok(head)
     }
 
+    /// Bytes that were asked for of a key group that begins there.
+    pub(super) fn consumed(&self, begin: u64) -> u64 {
+        self.rest.start.saturating_sub(begin)
+    }
+
     fn took(&mut self, bytes: usize) {
         self.rest.start = self.rest.start.saturating_add(bytes as u64);
         self.pieces.count(bytes as u64);

@@ -8,10 +8,12 @@
 //! added up key group by key group.
 
 mod bytes;
+mod check;
 mod read;
 mod sorter;
 mod split;
 
+use std::collections::HashMap;
 use std::ops::Range;
 
 use statescope_formats::Error as FormatError;
@@ -20,11 +22,12 @@ use statescope_formats::flink::full_snapshot::{
 };
 use statescope_formats::flink::key::KeyGroupPrefix;
 
+pub(super) use self::check::{CheckedStream, check};
 pub(super) use self::split::StreamSplit;
 use super::plan::KeyRange;
 use super::{Input, SelectFn};
 use crate::analyzers::analysis::StatePlan;
-use crate::model::{KeyedDetails, KeyedLayout, Operator};
+use crate::model::{FileId, KeyedDetails, KeyedLayout, Operator, Snapshot};
 use crate::readers::source::Source;
 
 /// From this version of `_metadata` on, which Flink 1.16 writes, RocksDB writes no streams but canonical savepoints.
@@ -85,16 +88,35 @@ impl Stream {
         keyed: &KeyedDetails,
         select: SelectFn<'_>,
     ) -> Option<(Self, Vec<(String, StatePlan)>)> {
+        let mut plans = Vec::new();
+        let mut plan = |name: &str| {
+            plans.push((name.to_owned(), StatePlan::compile(operator, keyed, name, input.settings)));
+            plans.len().saturating_sub(1)
+        };
+        let stream = Self::new(input.snapshot, input.tables, operator, keyed, &mut |name| {
+            select(keyed.operator, name).then(|| plan(name))
+        })?;
+        (!plans.is_empty()).then_some((stream, plans))
+    }
+
+    /// The stream of a handle; `states` says which of its states is scanned as which.
+    pub(super) fn new(
+        snapshot: &Snapshot,
+        tables: &HashMap<FileId, Source>,
+        operator: &Operator,
+        keyed: &KeyedDetails,
+        states: &mut dyn FnMut(&str) -> Option<usize>,
+    ) -> Option<Self> {
         let stream = keyed.stream.as_ref()?;
         let meta = keyed.meta.as_deref()?;
         // Where it could not be read, that is told already.
-        let source = input.tables.get(&stream.file)?;
+        let source = tables.get(&stream.file)?;
         let prefix = KeyGroupPrefix::of_max_parallelism(operator.max_parallelism);
         let (kind, empty) = match keyed.layout {
             KeyedLayout::Database => return None,
             KeyedLayout::Canonical => (Kind::Canonical, EmptyGroup::Zero),
             // To 1.15, RocksDB writes canonical streams with the same handles. A heap has all its key groups.
-            KeyedLayout::Stream if input.snapshot.metadata_version >= HEAP_ONLY => {
+            KeyedLayout::Stream if snapshot.metadata_version >= HEAP_ONLY => {
                 (Kind::Heap(HeapLayout::new(prefix, meta)), EmptyGroup::Zero)
             }
             KeyedLayout::Stream if stream.offsets.contains(&0) => (Kind::Canonical, EmptyGroup::Zero),
@@ -105,20 +127,6 @@ impl Stream {
                 (Kind::Timers(names), EmptyGroup::Negative)
             }
         };
-        let (mut states, mut plans) = (Vec::new(), Vec::new());
-        for state in &meta.states {
-            let selected = select(keyed.operator, &state.name).then(|| {
-                plans.push((
-                    state.name.clone(),
-                    StatePlan::compile(operator, keyed, &state.name, input.settings),
-                ));
-                plans.len().saturating_sub(1)
-            });
-            states.push(selected);
-        }
-        if plans.is_empty() {
-            return None;
-        }
         let last = keyed.key_groups.last()?;
         let found = extents(&stream.offsets, stream.size, empty);
         let groups = (stream.first..)
@@ -127,19 +135,18 @@ impl Stream {
         let name = match source {
             Source::Object { location, .. } => location.to_string(),
             Source::Memory { .. } => {
-                input.snapshot.file(stream.file).map_or_else(String::new, |file| file.place.to_string())
+                snapshot.file(stream.file).map_or_else(String::new, |file| file.place.to_string())
             }
         };
-        let stream = Self {
+        Some(Self {
             source: source.clone(),
             name,
             kind,
             compressed: meta.compressed,
             prefix,
             groups: groups.filter(|group| (keyed.key_groups.start..=last).contains(&group.number)).collect(),
-            states,
-        };
-        Some((stream, plans))
+            states: meta.states.iter().map(|state| states(&state.name)).collect(),
+        })
     }
 
     /// Bytes of all its key groups.

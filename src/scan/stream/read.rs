@@ -17,7 +17,7 @@ use crate::analyzers::analysis::{Spill, StreamTally};
 use crate::lsm::LiveSink;
 
 /// The most of a key group that is held in memory to find out where the next state begins.
-const SEARCHED_BYTES: usize = 64 << 20;
+const SEARCHED_BYTES: usize = 16 << 20;
 
 /// How many bytes of a key group tell how it is laid out.
 const HEAD: u64 = 6;
@@ -122,6 +122,8 @@ struct Place {
     /// Uncompressed bytes of states that are scanned, and of all.
     bytes: Vec<u64>,
     all: u64,
+    /// Bytes of the stream that were decoded.
+    consumed: u64,
     /// The states of the stream that were met to their end.
     ended: BTreeSet<usize>,
 }
@@ -158,12 +160,18 @@ impl<'s, S: LiveSink> GroupReader<'s, S> {
                 all.filter(|(state, _)| !place.ended.contains(state)).filter_map(|(_, scanned)| *scanned);
             found.missing.extend(missing);
         }
+        // Of what was not read to its end, what was read; the rest is missing.
+        let all = group.bytes();
+        let read_bytes = if read.is_ok() { all } else { place.consumed.min(all) };
+        if let Some(state) = found.missing.first().and_then(|at| self.states.get_mut(*at)) {
+            state.tally.damaged_bytes = state.tally.damaged_bytes.saturating_add(all - read_bytes);
+        }
         // Parts of the key group add up to it.
         let (mut before, mut shared) = (0u64, 0u64);
         for (state, bytes) in self.states.iter_mut().zip(&place.bytes) {
             let (raw, expired) = (std::mem::take(&mut state.raw), std::mem::take(&mut state.expired));
             before = before.saturating_add(*bytes);
-            let up_to = share(group.bytes(), before, place.all);
+            let up_to = share(read_bytes, before, place.all);
             let stored = up_to.saturating_sub(std::mem::replace(&mut shared, up_to));
             state.tally.merge(&StreamTally {
                 key_groups: u64::from(*bytes > 0),
@@ -226,13 +234,21 @@ impl<'s, S: LiveSink> GroupReader<'s, S> {
             Decoder::Timers(decoder) => run(&mut **decoder, &mut bytes, &mut sinks, place, found),
         };
         place.close(&sinks, bytes.position);
+        place.consumed = bytes.consumed(begin);
         read
     }
 }
 
 impl Place {
     fn new(states: usize) -> Self {
-        Self { state: None, direct: false, bytes: vec![0; states], all: 0, ended: BTreeSet::new() }
+        Self {
+            state: None,
+            direct: false,
+            bytes: vec![0; states],
+            all: 0,
+            consumed: 0,
+            ended: BTreeSet::new(),
+        }
     }
 
     /// Ends the bytes of the current state.

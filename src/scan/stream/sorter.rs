@@ -169,3 +169,79 @@ fn read(run: &mut impl Read) -> io::Result<Option<(Vec<u8>, Vec<u8>)>> {
     let key = part(u32::from_le_bytes([a, b, c, d]))?;
     Ok(Some((key, part(u32::from_le_bytes([e, f, g, h]))?)))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Keeps runs in memory.
+    #[derive(Debug, Clone, Default)]
+    struct Runs(Arc<Mutex<Vec<Vec<u8>>>>);
+
+    impl Spill for Runs {
+        fn write_run(&mut self, run: &[u8]) -> io::Result<()> {
+            self.0.lock().unwrap().push(run.to_vec());
+            Ok(())
+        }
+
+        fn take_runs(&mut self) -> io::Result<Vec<Box<dyn Read + Send>>> {
+            let runs = std::mem::take(&mut *self.0.lock().unwrap()).into_iter();
+            Ok(runs.map(|run| Box::new(io::Cursor::new(run)) as Box<dyn Read + Send>).collect())
+        }
+    }
+
+    type Rows = Vec<(Vec<u8>, Vec<u8>)>;
+
+    fn drained(sorter: &mut Sorter) -> Rows {
+        let mut rows = Vec::new();
+        sorter.drain(&mut |key, value| rows.push((key.to_vec(), value.to_vec()))).unwrap();
+        rows
+    }
+
+    proptest! {
+        #[test]
+        fn rows_come_sorted_whatever_the_memory(
+            rows in prop::collection::btree_map(prop::collection::vec(0u8..4, 0..4), prop::collection::vec(0u8.., 0..9), 0..60),
+            seed in 0usize..60,
+            memory in 0usize..400,
+        ) {
+            let sorted: Rows = rows.into_iter().collect();
+            let mut mixed = sorted.clone();
+            mixed.rotate_left(seed.min(sorted.len()));
+            let spill = Runs::default();
+            let mut sorter = Sorter::new(memory, Some(Box::new(spill.clone())));
+            // It is of use again, whether it was drained or discarded.
+            for discard in [false, true, false] {
+                mixed.iter().for_each(|(key, value)| sorter.push(key, value).unwrap());
+                if discard {
+                    sorter.discard();
+                    prop_assert_eq!(drained(&mut sorter), Rows::new());
+                } else {
+                    prop_assert_eq!(drained(&mut sorter), sorted.clone());
+                }
+                prop_assert!(spill.0.lock().unwrap().is_empty() && sorter.is_ascending());
+            }
+        }
+    }
+
+    #[test]
+    fn without_a_place_what_does_not_fit_is_an_error() {
+        let mut sorter = Sorter::new(40, None);
+        assert!(sorter.push(&[1; 30], &[]).is_ok() && !sorter.has_room(1));
+        assert!(matches!(sorter.push(&[2; 30], &[]), Err(SortError::NoRoom)));
+    }
+
+    #[test]
+    fn a_run_that_was_cut_is_no_shorter_run() {
+        let run = [&[1, 0, 0, 0, 2, 0, 0, 0][..], b"kvv"].concat();
+        assert_eq!(read(&mut &run[..]).unwrap(), Some((b"k".to_vec(), b"vv".to_vec())));
+        assert_eq!(read(&mut &run[..0]).unwrap(), None);
+        for length in 1..run.len() {
+            assert!(read(&mut &run[..length]).is_err(), "{length}");
+        }
+    }
+}

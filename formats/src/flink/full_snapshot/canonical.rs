@@ -89,7 +89,7 @@ impl KeyGroupRows for CanonicalGroup {
         answer(self.take(Window { bytes, whole, at }))
     }
 
-    fn find_state(&self, _bytes: &[u8]) -> Option<usize> {
+    fn find_state(&mut self, _bytes: &[u8]) -> Option<usize> {
         None
     }
 

@@ -11,8 +11,14 @@ use crate::flink::walk::{StateValueLayout, Walked, Walker};
 /// What stands between the elements of a list in a row, as RocksDB's merge operator has it in Flink.
 const DELIMITER: u8 = b',';
 
+/// Bytes of a state's id and the number of its entries.
+const HEADER: usize = 6;
+
+/// Bytes that may be looked at in any case.
+const LEAST_WORK: usize = 64 << 10;
+
 /// How often the bytes behind what cannot be walked are looked at, at most, until the next state is found.
-const WORK: usize = 64;
+const WORK: usize = 16;
 
 /// How the entries of a heap backend are laid out: compiled once for all its key groups.
 #[derive(Debug)]
@@ -86,6 +92,8 @@ pub struct HeapGroup<'l> {
     at: u64,
     /// Which states were met.
     met: Vec<bool>,
+    /// Which of the others may be without entries, since what says so was stepped over.
+    empty: Vec<bool>,
     expects: Expects,
     state: usize,
     /// Entries of the state that are still to come, the current one left out.
@@ -117,6 +125,7 @@ impl<'l> HeapGroup<'l> {
             key_group,
             at,
             met: vec![false; layout.states.len()],
+            empty: vec![false; layout.states.len()],
             expects: Expects::State,
             state: 0,
             entries: 0,
@@ -127,26 +136,66 @@ impl<'l> HeapGroup<'l> {
     }
 
     /// Where a state begins from which on everything can be read, up to the end: each state once, and between them only
-    /// what cannot be walked. `told` says whether entries that could be walked tell that reading is in its place; `work` is
-    /// how many bytes may be looked at.
-    fn find(&self, bytes: &[u8], told: bool, work: &mut usize) -> Option<usize> {
+    /// what cannot be walked. With it, the states that stand there without entries just before: six bytes 0 are that too,
+    /// so that they are not taken for it, but need not come later. `told` says whether entries that could be walked tell
+    /// that reading is in its place; `work` is how many bytes may be looked at.
+    fn find(&self, bytes: &[u8], told: bool, work: &mut usize) -> Option<(usize, Vec<bool>)> {
         for at in 0..bytes.len() {
             let rest = bytes.get(at..).unwrap_or_default();
-            let [a, b, c, d, e, f] = *rest.first_chunk()?;
+            let (state, entries) = self.header(rest)?;
             *work = work.checked_sub(1)?;
-            let (state, entries) =
-                (usize::from(u16::from_be_bytes([a, b])), i32::from_be_bytes([c, d, e, f]));
-            let is_met = self.met.get(state).is_none_or(|met| *met);
-            if is_met || usize::try_from(entries).is_ok_and(|entries| entries > rest.len()) || entries < 0 {
+            if self.met.get(state).is_none_or(|met| *met) || entries > rest.len() {
                 continue;
             }
             let mut trial = self.clone();
             trial.resume(at as u64);
+            if entries == 0 {
+                if trial.ends_empty(rest) {
+                    return Some((at, self.empty.clone()));
+                }
+                continue;
+            }
+            let mut before = at;
+            while let Some(earlier) = before.checked_sub(HEADER)
+                && let Some((state, 0)) = self.header(bytes.get(earlier..).unwrap_or_default())
+                && let Some(empty) = trial.empty.get_mut(state)
+            {
+                *empty = true;
+                before = earlier;
+            }
+            let empty = trial.empty.clone();
             if trial.fits(rest, told, work) {
-                return Some(at);
+                return Some((at, empty));
             }
         }
         None
+    }
+
+    /// The id of a state and the number of its entries, as they stand at the begin of bytes; the largest number for none.
+    fn header(&self, bytes: &[u8]) -> Option<(usize, usize)> {
+        let [a, b, c, d, e, f] = *bytes.first_chunk::<HEADER>()?;
+        let entries = usize::try_from(i32::from_be_bytes([c, d, e, f])).unwrap_or(usize::MAX);
+        Some((usize::from(u16::from_be_bytes([a, b])), entries))
+    }
+
+    /// Whether what follows is all states that are missing, each without entries.
+    fn ends_empty(mut self, bytes: &[u8]) -> bool {
+        let (states, rest) = bytes.as_chunks::<HEADER>();
+        for state in states {
+            match self.header(state) {
+                Some((state, 0)) => match self.met.get_mut(state).filter(|met| !**met) {
+                    Some(met) => *met = true,
+                    None => return false,
+                },
+                _ => return false,
+            }
+        }
+        rest.is_empty() && self.is_all()
+    }
+
+    /// Whether no state is missing.
+    fn is_all(&self) -> bool {
+        self.met.iter().zip(&self.empty).all(|(met, empty)| *met || *empty)
     }
 
     /// Whether what begins with a state is all that is missing.
@@ -176,7 +225,10 @@ impl<'l> HeapGroup<'l> {
     fn take(&mut self, window: Window<'_>) -> Taking<(Found, usize)> {
         let (found, taken) = match self.expects {
             Expects::Nothing => (Found::End, 0),
-            Expects::State if self.met.iter().all(|met| *met) => {
+            Expects::State
+                if self.met.iter().all(|met| *met)
+                    || (window.whole && window.bytes.is_empty() && self.is_all()) =>
+            {
                 self.expects = Expects::Nothing;
                 (Found::End, 0)
             }
@@ -202,7 +254,7 @@ impl<'l> HeapGroup<'l> {
         let entries = u32::try_from(entries).unwrap_or(u32::MAX);
         (self.state, self.entries) = (state, entries);
         self.next_entry();
-        Ok((Found::State(entries), 6))
+        Ok((Found::State(entries), HEADER))
     }
 
     /// Namespace and key of an entry, and its value where that is one.
@@ -357,8 +409,10 @@ impl KeyGroupRows for HeapGroup<'_> {
         }))
     }
 
-    fn find_state(&self, bytes: &[u8]) -> Option<usize> {
-        self.find(bytes, false, &mut bytes.len().saturating_mul(WORK))
+    fn find_state(&mut self, bytes: &[u8]) -> Option<usize> {
+        let (at, empty) = self.find(bytes, false, &mut bytes.len().saturating_mul(WORK).max(LEAST_WORK))?;
+        self.empty = empty;
+        Some(at)
     }
 
     fn resume(&mut self, skipped: u64) {

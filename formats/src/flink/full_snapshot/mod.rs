@@ -113,7 +113,7 @@ pub trait KeyGroupRows {
 
     /// After [`Step::Stopped`]: where another state begins in the bytes from there on to the end of the key group. It is
     /// the first place from which everything else can be read. `None` if there is none, or it cannot be known.
-    fn find_state(&self, bytes: &[u8]) -> Option<usize>;
+    fn find_state(&mut self, bytes: &[u8]) -> Option<usize>;
 
     /// After [`Step::Stopped`]: goes on so many bytes further, where another state begins.
     fn resume(&mut self, skipped: u64);

@@ -318,6 +318,33 @@ fn what_kryo_wrote_stops_a_heap_which_goes_on_behind_it() {
 }
 
 #[test]
+fn zeros_before_a_state_are_not_taken_for_one() {
+    let (layout, _) = group_of(5);
+    let (long, timer) =
+        (entry(&5i64.to_be_bytes()), [&(3i64 ^ i64::MIN).to_be_bytes()[..], &[2, b'a', 0]].concat());
+    // What Kryo wrote ends as an empty state 0 would look, and what it wrote then ends before the real one.
+    let opaque = chunk(4, &[entry(&[7, 0, 0, 0, 0, 0, 0])]);
+    let behind = [chunk(1, &[entry(&[0; 4])]), chunk(3, &[timer]), chunk(2, &[]), chunk(0, &[long])].concat();
+    let bytes = [opaque.clone(), behind.clone()].concat();
+    let mut group = HeapGroup::new(&layout, GROUP, 0);
+    assert!(drive(&mut group, &bytes, 4).unwrap().stopped.is_some());
+    let skipped = opaque.len() - 6;
+    assert_eq!(group.find_state(&bytes[6..]), Some(skipped));
+    group.resume(skipped as u64);
+    let out = drive(&mut group, &behind, behind.len()).unwrap();
+    assert_eq!(out.states, [(1, Some(1)), (3, Some(1)), (2, Some(0)), (0, Some(1))]);
+    // States without entries that really stand there are stepped over with it.
+    let bytes =
+        [opaque.clone(), chunk(0, &[]), chunk(2, &[]), chunk(1, &[entry(&[0; 4])]), chunk(3, &[])].concat();
+    let mut group = HeapGroup::new(&layout, GROUP, 0);
+    assert!(drive(&mut group, &bytes, 4).unwrap().stopped.is_some());
+    assert_eq!(group.find_state(&bytes[6..]), Some(skipped + 12));
+    group.resume(skipped as u64 + 12);
+    let out = drive(&mut group, &bytes[6 + skipped + 12..], 100).unwrap();
+    assert_eq!((out.rows.len(), out.states), (1, vec![(1, Some(1)), (3, Some(0))]));
+}
+
+#[test]
 fn hostile_heaps_are_errors() {
     let (layout, bytes) = group_of(4);
     let of = |bytes: &[u8]| drive(&mut HeapGroup::new(&layout, GROUP, 0), bytes, 9).unwrap_err().to_string();

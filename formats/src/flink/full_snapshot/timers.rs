@@ -191,7 +191,7 @@ impl KeyGroupRows for TimerGroup<'_> {
         }))
     }
 
-    fn find_state(&self, _bytes: &[u8]) -> Option<usize> {
+    fn find_state(&mut self, _bytes: &[u8]) -> Option<usize> {
         None
     }
 

@@ -790,7 +790,8 @@ fn totals(
         }
     }
     totals.missing = missing(tally, streams);
-    totals.physical = sees.blocks.then(|| Physical::new(tally, sees.rows));
+    let in_tables = states.is_empty() || states.iter().any(|state| state.physical.is_some());
+    totals.physical = (sees.blocks && in_tables).then(|| Physical::new(tally, sees.rows));
     if sees.files {
         (totals.ttl_asked_disk_bytes, totals.ttl_covered_disk_bytes) = (Some(asked), Some(covered));
     }
