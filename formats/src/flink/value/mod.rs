@@ -124,4 +124,4 @@ impl ValueDecoder {
 }
 
 #[cfg(test)]
-mod tests;
+pub(in crate::flink) mod tests;

@@ -12,7 +12,7 @@ use crate::flink::walk::tests::naive::{Tree, encode, snapshot, tree};
 use crate::flink::walk::tests::{Golden, golden, of};
 use crate::flink::walk::{StopKind, Walker};
 
-fn kryo_of(name: &str) -> KryoVersion {
+pub(in crate::flink) fn kryo_of(name: &str) -> KryoVersion {
     if name.starts_with("1.") { KryoVersion::Two } else { KryoVersion::Five }
 }
 
@@ -22,7 +22,7 @@ fn json(decoder: &ValueDecoder, value: &[u8]) -> (String, Decoded) {
     (String::from_utf8(out).unwrap(), decoded)
 }
 
-fn unhex(hex: &Json) -> Vec<u8> {
+pub(in crate::flink) fn unhex(hex: &Json) -> Vec<u8> {
     let digits = hex.as_str().unwrap().as_bytes();
     let digit = |byte: u8| char::from(byte).to_digit(16).unwrap() as u8;
     digits.chunks(2).map(|pair| digit(pair[0]) << 4 | digit(pair[1])).collect()

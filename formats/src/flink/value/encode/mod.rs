@@ -320,10 +320,7 @@ impl<'e> Encode<'e> {
         match self.layout.node(id) {
             Some(Node::Pojo(pojo)) => self.pojo_fields(pojo, Some("$class"), json, out),
             _ => {
-                let value = json
-                    .as_object()
-                    .filter(|object| object.len() == 2)
-                    .and_then(|object| object.get("value"));
+                let value = object_of(json, 2).and_then(|object| object.get("value"));
                 let value = value.ok_or_else(|| self.wrong("an object of $class and value", json))?;
                 self.within(".value", |encode| encode.node(id, value, out))
             }
