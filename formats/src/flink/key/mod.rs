@@ -13,8 +13,12 @@
 //! A key is cut from the front where its serializer can be walked, and lengths are checked. One that cannot (Kryo) is
 //! cut from the end, where what follows it has a known length; where more than one cut fits, there is none.
 //!
+//! Which key group a key belongs to, its hash says: [`KeyHash`].
+//!
 //! Sources: `SerializedCompositeKeyBuilder`, `CompositeKeySerializationUtils` (`RocksDBKeySerializationUtils` in 1.13),
 //! `RocksDBCachingPriorityQueueSet`, `TimerSerializer` of Flink 1.13 to 2.3.
+
+mod hash;
 
 use std::fmt;
 use std::ops::Range;
@@ -24,6 +28,8 @@ use byteorder::{BigEndian, ByteOrder};
 use super::serializer::{Edge, Kind, SerializerSnapshot};
 use super::state_meta::{KeyedStateType, StateKind, StateMetaInfo};
 use super::walk::{BadValue, DeclaredLength, Walked, Walker};
+
+pub use self::hash::{KeyHash, key_group};
 
 /// How the keys of a column family are laid out.
 #[derive(Debug, Clone, PartialEq, Eq)]

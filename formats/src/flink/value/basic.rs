@@ -158,9 +158,7 @@ impl<'v, S: ValueSink> Run<'_, 'v, '_, S> {
                 match (date, time) {
                     (None, _) => self.sink.null(),
                     (Some(Some(days)), Some(nanos)) => {
-                        let seconds = days * (DAY_MS / 1000) + (nanos / 1_000_000_000) as i64;
-                        let nanos = (nanos % 1_000_000_000) as u32;
-                        self.sink.temporal(Temporal::DateTime(Moment { seconds, nanos, digits: 0 }));
+                        self.sink.temporal(Temporal::DateTime(Moment::of_day(days, nanos)));
                     }
                     (Some(None), _) => {
                         self.skipped(pos, pos + 13, bad(pos, Rule::Date));

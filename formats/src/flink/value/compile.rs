@@ -11,6 +11,9 @@ use crate::flink::walk::basic::{Shape, shape};
 use crate::flink::walk::place::{Maybe, Place, Stops};
 use crate::java::mutf8;
 
+/// The name of what follows where nothing says how many parts there are.
+pub(super) const REST: &str = "$rest";
+
 /// Index of a node.
 pub(super) type Id = u32;
 
@@ -210,7 +213,7 @@ impl Compiler {
         }
         // Nothing says how many there are.
         if node.length.is_none() {
-            parts.push(("$rest".to_owned(), self.stop(StopKind::Undecodable, &node.class, place)));
+            parts.push((REST.to_owned(), self.stop(StopKind::Undecodable, &node.class, place)));
         }
         let parts: Vec<_> = parts.iter().map(|(name, part)| (name.as_str(), *part)).collect();
         self.object(&parts)

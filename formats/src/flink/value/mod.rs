@@ -5,6 +5,8 @@
 //! compare. How bytes are laid out stands with [`walk`](super::walk), whose rules and functions a decoder uses, and in the modules here, for what walkers
 //! step over as a whole: SQL's binary rows, Kryo.
 //!
+//! A [`ValueEncoder`] goes the other way: from such JSON to bytes, as a lookup by key needs them.
+//!
 //! # What cannot be decoded
 //!
 //! It is told as [`Opaque`]. Where its length is known (a constant that is not in the enum, a row of SQL that is broken), what follows it is
@@ -26,6 +28,7 @@
 mod avro;
 mod basic;
 mod compile;
+mod encode;
 mod java;
 mod json;
 mod kryo;
@@ -37,6 +40,7 @@ mod sql;
 mod text;
 mod time;
 
+pub use encode::{EncodeError, EncodeProblem, ValueEncoder};
 pub use json::{JsonLimits, JsonSink};
 pub use kryo::KryoVersion;
 pub use number::{Decimal, Unscaled};
@@ -119,4 +123,4 @@ impl ValueDecoder {
 }
 
 #[cfg(test)]
-mod tests;
+pub(in crate::flink) mod tests;

@@ -121,6 +121,37 @@ impl Decimal<'_> {
     }
 }
 
+/// A whole number as [`Unscaled::Bytes`] has it, in as few bytes as it needs: as `BigInteger.toByteArray` does. `digits` are decimal.
+pub(super) fn twos_complement(negative: bool, digits: &str) -> Vec<u8> {
+    // Least significant limb first.
+    let mut limbs: Vec<u32> = Vec::new();
+    for group in digits.as_bytes().chunks(9) {
+        let digit = |byte: &u8| u64::from(byte.wrapping_sub(b'0'));
+        let (mut carry, scale) =
+            group.iter().fold((0, 1), |(n, scale), byte| (n * 10 + digit(byte), scale * 10));
+        for limb in &mut limbs {
+            let wide = u64::from(*limb) * scale + carry;
+            *limb = wide as u32;
+            carry = wide >> 32;
+        }
+        if carry > 0 {
+            limbs.push(carry as u32);
+        }
+    }
+    let mut bytes = vec![0];
+    bytes.extend(limbs.iter().rev().flat_map(|limb| limb.to_be_bytes()));
+    let sign = if negative { 0xff } else { 0 };
+    let mut carry = negative;
+    for byte in bytes.iter_mut().rev() {
+        (*byte, carry) = (*byte ^ sign).overflowing_add(u8::from(carry));
+    }
+    let redundant =
+        |pair: &&[u8]| matches!(pair, [first, next] if *first == sign && (next ^ sign) & 0x80 == 0);
+    let redundant = bytes.windows(2).take_while(redundant).count();
+    bytes.drain(..redundant);
+    bytes
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -162,5 +193,27 @@ mod tests {
         assert_eq!(bytes(&[&[0; 20][..], &[5]].concat()), "5");
         assert_eq!(bytes(&[0; 20]), "0");
         assert_eq!(bytes(&[0xff; 20]), "-1");
+    }
+
+    #[test]
+    fn digits_become_as_few_bytes_as_they_need() {
+        for (negative, digits, expected) in [
+            (false, "", &[0][..]),
+            (false, "0", &[0]),
+            (false, "127", &[0x7f]),
+            (false, "128", &[0, 0x80]),
+            (true, "1", &[0xff]),
+            (true, "128", &[0x80]),
+            (true, "129", &[0xff, 0x7f]),
+            (true, "256", &[0xff, 0]),
+            (false, "4294967296", &[1, 0, 0, 0, 0]),
+            (true, "4294967296", &[0xff, 0, 0, 0, 0]),
+        ] {
+            let bytes = twos_complement(negative, digits);
+            assert_eq!(bytes, expected, "{digits}");
+            let sign = if negative { "-" } else { "" };
+            let digits = if digits.is_empty() { "0" } else { digits };
+            assert_eq!(text(Unscaled::Bytes(&bytes), 0), format!("{sign}{digits}"));
+        }
     }
 }

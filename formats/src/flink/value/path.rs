@@ -154,7 +154,10 @@ impl Digits {
             None => (false, text.strip_prefix('+').unwrap_or(text)),
         };
         let (number, exponent) = match unsigned.split_once(['e', 'E']) {
-            Some((number, exponent)) => (number, exponent.parse::<i32>().ok()?),
+            // Those of a `BigDecimal` have 32 bits, of its digits alone.
+            Some((number, exponent)) => {
+                (number, exponent.parse::<i64>().ok().filter(|exponent| exponent.unsigned_abs() < 1 << 33)?)
+            }
             None => (unsigned, 0),
         };
         let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
@@ -163,8 +166,13 @@ impl Digits {
             return None;
         }
         let digits: String = all().map(char::from).skip_while(|digit| *digit == '0').collect();
-        let scale = i64::try_from(fraction.len()).ok()? - i64::from(exponent);
+        let scale = i64::try_from(fraction.len()).ok()? - exponent;
         Some(Self { negative: negative && !digits.is_empty(), digits, scale })
+    }
+
+    /// Whether it is negative, its digits without leading zeros (none of 0), and how many of them stand behind the point.
+    pub(super) fn parts(&self) -> (bool, &str, i64) {
+        (self.negative, &self.digits, self.scale)
     }
 
     fn of_integer(n: i128) -> Self {

@@ -69,7 +69,7 @@ pub(super) enum Sql {
 /// The fields of a row.
 #[derive(Debug)]
 pub(super) struct SqlRow {
-    fields: Vec<(Name, Sql)>,
+    pub(super) fields: Vec<(Name, Sql)>,
 }
 
 impl SqlRow {
@@ -79,7 +79,7 @@ impl SqlRow {
     }
 
     /// Bytes of the null bits, and of them with all slots.
-    fn fixed(&self) -> (usize, usize) {
+    pub(super) fn fixed(&self) -> (usize, usize) {
         let n = self.fields.len();
         let bits = (n + 8).div_ceil(64) * 8;
         (bits, bits + n * 8)
@@ -136,7 +136,7 @@ impl Sql {
     }
 
     /// `BinaryArrayData.calculateFixLengthPartSize`.
-    fn slot(&self) -> usize {
+    pub(super) fn slot(&self) -> usize {
         match self {
             Self::Boolean | Self::TinyInt => 1,
             Self::SmallInt => 2,

@@ -12,7 +12,7 @@ use crate::flink::walk::tests::naive::{Tree, encode, snapshot, tree};
 use crate::flink::walk::tests::{Golden, golden, of};
 use crate::flink::walk::{StopKind, Walker};
 
-fn kryo_of(name: &str) -> KryoVersion {
+pub(in crate::flink) fn kryo_of(name: &str) -> KryoVersion {
     if name.starts_with("1.") { KryoVersion::Two } else { KryoVersion::Five }
 }
 
@@ -22,7 +22,7 @@ fn json(decoder: &ValueDecoder, value: &[u8]) -> (String, Decoded) {
     (String::from_utf8(out).unwrap(), decoded)
 }
 
-fn unhex(hex: &Json) -> Vec<u8> {
+pub(in crate::flink) fn unhex(hex: &Json) -> Vec<u8> {
     let digits = hex.as_str().unwrap().as_bytes();
     let digit = |byte: u8| char::from(byte).to_digit(16).unwrap() as u8;
     digits.chunks(2).map(|pair| digit(pair[0]) << 4 | digit(pair[1])).collect()
@@ -227,6 +227,156 @@ proptest! {
         let decoder = ValueDecoder::compile(&read.snapshot, KryoVersion::Two);
         agrees(&decoder, &Walker::compile(&read.snapshot), &bytes, "random");
     }
+}
+
+// ---- from JSON to bytes --------------------------------------------------------------------------
+
+/// In the names of types of which JSON does not say all.
+const NO_ENCODING: [&str; 4] = ["kryo", "pojo-generic", "pojo-with-collections", "stream-element"];
+
+#[test]
+fn json_becomes_the_bytes_that_flink_wrote() {
+    let (mut encoded, mut differences, mut none) = (0, Vec::new(), [0; NO_ENCODING.len()]);
+    for (directory, values) in [("json", "values"), ("keys", "keys")] {
+        for Line { name, snapshot, values } in lines(directory, values) {
+            let encoder = ValueEncoder::compile(&snapshot, kryo_of(&name));
+            for (bytes, json, opaque) in values {
+                let Some(json) = json.filter(|_| !opaque) else { continue };
+                let mut found = b"before".to_vec();
+                match encoder.encode(&json, &mut found) {
+                    Ok(()) if found.split_off(6) == bytes => {
+                        encoded += 1;
+                        assert_eq!(encoder.encodings(&json).unwrap()[0], bytes, "{name}");
+                    }
+                    Err(EncodeError { problem: EncodeProblem::NoEncoding(_), .. })
+                        if NO_ENCODING.iter().any(|part| name.contains(part)) =>
+                    {
+                        NO_ENCODING
+                            .iter()
+                            .zip(&mut none)
+                            .for_each(|(part, n)| *n += usize::from(name.contains(part)));
+                    }
+                    other => {
+                        differences.push(format!("{directory} {name}: {bytes:x?} of {json:.300} {other:?}"))
+                    }
+                }
+            }
+        }
+    }
+    assert!(differences.is_empty(), "{}:\n{}", differences.len(), differences.join("\n"));
+    assert!(encoded > 1250, "{encoded}");
+    assert!(none.iter().all(|&n| n > 0), "{none:?}");
+}
+
+proptest! {
+    #[test]
+    fn what_is_decoded_is_encoded_to_what_decodes_to_it(tree in tree(), seed: u64) {
+        let read = read_versioned(&mut Cursor::new(&snapshot(&tree)));
+        let decoder = ValueDecoder::compile(&read.snapshot, KryoVersion::Five);
+        let encoder = ValueEncoder::compile(&read.snapshot, KryoVersion::Five);
+        let (text, decoded) = json(&decoder, &encode(&tree, seed));
+        if decoded.opaque == 0 {
+            let value: Json = serde_json::from_str(&text).unwrap();
+            for bytes in encoder.encodings(&value).unwrap() {
+                let (again, decoded) = json(&decoder, &bytes);
+                prop_assert_eq!(decoded, Decoded { walked: Walked::End(bytes.len()), opaque: 0 });
+                prop_assert_eq!(&again, &text);
+            }
+        }
+    }
+
+    #[test]
+    fn other_json_is_an_error_and_appends_nothing(tree in tree(), other in tree(), seed: u64) {
+        let read = |tree: &Tree| read_versioned(&mut Cursor::new(&snapshot(tree))).snapshot;
+        let (text, _) = json(&ValueDecoder::compile(&read(&other), KryoVersion::Five), &encode(&other, seed));
+        let value: Json = serde_json::from_str(&text).unwrap();
+        let mut out = b"before".to_vec();
+        let encoded = ValueEncoder::compile(&read(&tree), KryoVersion::Five).encode(&value, &mut out);
+        prop_assert!(encoded.is_ok() || out == b"before");
+    }
+}
+
+fn encoder_of(tree: &Tree) -> ValueEncoder {
+    ValueEncoder::compile(&read_versioned(&mut Cursor::new(&snapshot(tree))).snapshot, KryoVersion::Five)
+}
+
+#[test]
+fn numbers_that_constants_stand_for_have_two_encodings() {
+    let encoder = encoder_of(&Tree::Tuple(vec![Tree::BigInteger, Tree::BigDecimal]));
+    let all = |f0: &str, f1: &str| encoder.encodings(&serde_json::json!({"f0": f0, "f1": f1})).unwrap();
+    assert_eq!(
+        all("10", "0.1"),
+        [[0, 0, 0, 3, 0, 0, 0, 2, 0, 0, 0, 1].as_slice(), &[0, 0, 0, 5, 10, 0, 0, 0, 5, 1, 0, 0, 0, 1],]
+    );
+    assert_eq!(all("-1", "2E+2147483648"), [[0, 0, 0, 5, 0xff, 0, 0, 0, 5, 2, 0x80, 0, 0, 0]]);
+}
+
+#[test]
+fn nulls_of_large_columns_have_two_encodings() {
+    let Line { snapshot, values, .. } =
+        lines("json", "values").into_iter().find(|line| line.name == "2.3/sql-row-timestamp-9").unwrap();
+    let (bytes, json, _) =
+        values.into_iter().find(|(_, json, _)| json.as_ref().unwrap()["f1"].is_null()).unwrap();
+    let encodings = ValueEncoder::compile(&snapshot, KryoVersion::Five).encodings(&json.unwrap()).unwrap();
+    assert_eq!(encodings.len(), 2);
+    assert_eq!(encodings[0], bytes);
+    // The slot of `f1` has the offset of 8 bytes that nothing is in; what follows stands behind them.
+    assert_eq!(encodings[1][4 + 16..4 + 24], [0, 0, 0, 0, 32, 0, 0, 0]);
+    assert_eq!(encodings[1].len(), bytes.len() + 8);
+}
+
+#[test]
+fn what_does_not_fit_says_where_and_why() {
+    let int = || Tree::Fixed("Int", 4);
+    let fails =
+        |tree: &Tree, json: Json| encoder_of(tree).encode(&json, &mut Vec::new()).unwrap_err().to_string();
+    let pojo = Tree::Pojo(vec![int(), Tree::List(Tree::String.into())]);
+    for (json, expected) in [
+        (
+            serde_json::json!({"f0": "x", "f1": []}),
+            "f0: expected a whole number of 32 bits, found the text \"x\"",
+        ),
+        (
+            serde_json::json!({"f0": 1.5, "f1": []}),
+            "f0: expected a whole number of 32 bits, found the number 1.5",
+        ),
+        (
+            serde_json::json!({"f0": 2_147_483_648_i64, "f1": []}),
+            "f0: expected a whole number of 32 bits, found the number 2147483648",
+        ),
+        (
+            serde_json::json!({"f0": 1, "f1": ["a", [1]]}),
+            "f1[1]: expected a text, or {\"$utf16\": hex}, found an array of 1",
+        ),
+        (serde_json::json!({"f0": 1}), "expected an object of f0, f1, found an object of f0"),
+        (
+            serde_json::json!({"f0": 1, "f1": [], "x": 0}),
+            "expected an object of f0, f1, found an object of f0, f1, x",
+        ),
+        (
+            serde_json::json!({"$class": "a.B", "f0": 1, "f1": []}),
+            "expected a $class of those that the serializer lists, found the text \"a.B\"",
+        ),
+    ] {
+        assert_eq!(fails(&pojo, json), expected);
+    }
+    let map = Tree::Map(Tree::Enum.into(), Tree::BigInteger.into());
+    assert!(
+        fails(&map, serde_json::json!([{"key": "X", "value": null}]))
+            .starts_with("[0].key: expected one of ")
+    );
+    assert_eq!(
+        fails(&Tree::Row(true, vec![int()]), serde_json::json!({"$kind": "I", "f0": 1})),
+        "expected a $kind of +I, -U, +U or -D, found the text \"I\""
+    );
+    assert_eq!(
+        fails(&Tree::Opaque("com.example.Mine"), 1.into()),
+        "JSON does not say which bytes it has: a serializer whose class is not known (com.example.Mine); \
+         give the bytes in hex (--key-hex)"
+    );
+    let large = "1".repeat(30_000);
+    let found = fails(&Tree::BigInteger, large.into());
+    assert!(found.len() < 160, "{found}");
 }
 
 // ---- what is opaque ------------------------------------------------------------------------------

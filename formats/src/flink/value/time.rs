@@ -38,6 +38,19 @@ impl Moment {
         Self { seconds: millis.div_euclid(1000), nanos, digits }
     }
 
+    /// ms since 1970, if 64 bits are enough for them, and nanoseconds of the millisecond.
+    pub(super) fn millis(&self) -> Option<(i64, u32)> {
+        // Of the earliest ones, the seconds alone have no room.
+        let millis = i128::from(self.seconds) * 1000 + i128::from(self.nanos / 1_000_000);
+        Some((i64::try_from(millis).ok()?, self.nanos % 1_000_000))
+    }
+
+    /// From a day since 1970 and nanoseconds of the day.
+    pub(super) fn of_day(days: i64, nanos: u64) -> Self {
+        let seconds = days * DAY + (nanos / 1_000_000_000) as i64;
+        Self { seconds, nanos: (nanos % 1_000_000_000) as u32, digits: 0 }
+    }
+
     /// From units of which a second has so many.
     pub(super) fn of_units(units: i64, per_second: i64) -> Self {
         let nanos = units.rem_euclid(per_second) * (1_000_000_000 / per_second);
@@ -56,6 +69,17 @@ impl Temporal {
                 INSTANTS.contains(&moment.seconds) && moment.nanos < 1_000_000_000
             }
         }
+    }
+
+    /// Reads what [`Temporal::write`] writes, with one to nine digits in fractions, if `java.time` has it.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let parsed = match (text.strip_suffix('Z'), text.contains('T'), text.contains(':')) {
+            (Some(moment), ..) => Self::Instant(parse_moment(moment)?),
+            (None, true, _) => Self::DateTime(parse_moment(text)?),
+            (None, false, true) => Self::Time(parse_time(text)?, 0),
+            (None, false, false) => Self::Date(parse_date(text)?),
+        };
+        parsed.is_in_range().then_some(parsed)
     }
 
     /// Writes it as ISO 8601 has it, such as `2026-01-31T23:59:59.123Z`.
@@ -127,7 +151,7 @@ pub(super) fn digits(n: u64, width: usize, out: &mut Vec<u8>) {
 }
 
 /// Year, month and day of a day since 1970. (H. Hinnant, "chrono-Compatible Low-Level Date Algorithms".)
-fn civil(days: i64) -> (i64, u8, u8) {
+pub(super) fn civil(days: i64) -> (i64, u8, u8) {
     let days = days + 719_468;
     let era = days.div_euclid(146_097);
     let of_era = days.rem_euclid(146_097);
@@ -140,8 +164,13 @@ fn civil(days: i64) -> (i64, u8, u8) {
     (year, month as u8, day)
 }
 
-/// The day since 1970 of a date; `None` for one that the calendar does not have.
+/// The day since 1970 of a date; `None` for one that `LocalDate` does not have.
 pub(super) fn days(year: i32, month: u8, day: u8) -> Option<i64> {
+    day_of(year.into(), month, day).filter(|days| DATES.contains(days))
+}
+
+/// The day since 1970 of a date; `None` for one that the calendar does not have, and for years that no `Instant` has.
+fn day_of(year: i64, month: u8, day: u8) -> Option<i64> {
     let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
     let last = match month {
         2 => 28 + u8::from(leap),
@@ -149,16 +178,54 @@ pub(super) fn days(year: i32, month: u8, day: u8) -> Option<i64> {
         1..=12 => 31,
         _ => return None,
     };
-    if day < 1 || day > last || !(-999_999_999..=999_999_999).contains(&year) {
+    if day < 1 || day > last || !(-1_000_000_000..=1_000_000_000).contains(&year) {
         return None;
     }
     let (month, day) = (i64::from(month), i64::from(day));
-    let year = i64::from(year) - i64::from(month <= 2);
+    let year = year - i64::from(month <= 2);
     let era = year.div_euclid(400);
     let year_of_era = year.rem_euclid(400);
     let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
     let of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + of_year;
     Some(era * 146_097 + of_era - 719_468)
+}
+
+/// Digits and nothing else, as many as fit.
+fn parse_digits<T: std::str::FromStr>(text: &str, lengths: std::ops::RangeInclusive<usize>) -> Option<T> {
+    let fits = lengths.contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
+    if fits { text.parse().ok() } else { None }
+}
+
+/// A date with four digits or more of a year, a sign in front of them where it has one: the day since 1970.
+fn parse_date(text: &str) -> Option<i64> {
+    let (negative, unsigned) = match text.strip_prefix('-') {
+        Some(unsigned) => (true, unsigned),
+        None => (false, text.strip_prefix('+').unwrap_or(text)),
+    };
+    let (date, day) = unsigned.rsplit_once('-')?;
+    let (year, month) = date.rsplit_once('-')?;
+    let year: i64 = parse_digits(year, 4..=10)?;
+    day_of(if negative { -year } else { year }, parse_digits(month, 2..=2)?, parse_digits(day, 2..=2)?)
+}
+
+/// A time of day: its nanoseconds.
+fn parse_time(text: &str) -> Option<u64> {
+    let (whole, nanos) = match text.split_once('.') {
+        Some((whole, fraction)) => {
+            let nanos: u32 = parse_digits(fraction, 1..=9)?;
+            (whole, nanos * 10_u32.pow(9 - fraction.len() as u32))
+        }
+        None => (text, 0),
+    };
+    let mut parts = whole.split(':').map(|part| parse_digits::<u8>(part, 2..=2));
+    let (hour, minute, second) = (parts.next()??, parts.next()??, parts.next()??);
+    if parts.next().is_some() { None } else { nanos_of_day(hour, minute, second, nanos) }
+}
+
+fn parse_moment(text: &str) -> Option<Moment> {
+    let (date, time) = text.split_once('T')?;
+    let (days, of_day) = (parse_date(date)?, parse_time(time)?);
+    Some(Moment::of_day(days, of_day))
 }
 
 /// Nanoseconds of the day; `None` for what is no time of day.
@@ -222,5 +289,53 @@ mod tests {
         let start = Temporal::Instant(moment(*INSTANTS.start(), 0, 0));
         assert_eq!(text(start), "-1000000000-01-01T00:00:00Z");
         assert_eq!(nanos_of_day(24, 0, 0, 0), None);
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let ends =
+            [*INSTANTS.start(), *INSTANTS.end(), 0, -1, 1, 951_782_400, -62_167_219_201, 1_700_000_000];
+        for seconds in ends {
+            for nanos in [0, 1, 1000, 999_000_000, 123_456_789] {
+                let instant = Temporal::Instant(moment(seconds, nanos, 0));
+                assert_eq!(Temporal::parse(&text(instant)), Some(instant));
+            }
+        }
+        for temporal in [
+            Temporal::Date(*DATES.start()),
+            Temporal::Date(*DATES.end()),
+            Temporal::Date(-719_529),
+            Temporal::Time(0, 0),
+            Temporal::Time(86_399_999_999_999, 0),
+            Temporal::DateTime(moment(-1, 500_000_000, 0)),
+        ] {
+            assert_eq!(Temporal::parse(&text(temporal)), Some(temporal));
+        }
+        assert_eq!(Temporal::parse("00:00:00.5"), Some(Temporal::Time(500_000_000, 0)));
+        for none in [
+            "",
+            "Z",
+            "T",
+            ":",
+            "-",
+            "1970-1-1",
+            "1970-02-30",
+            "970-01-01",
+            "1970-01-01T",
+            "24:00:00",
+            "00:00",
+            "00:00:60",
+            "00:00:00.",
+            "00:00:00.1234567890",
+            "00:00:00:00",
+            "1970-01-01 00:00:00",
+            "+1000000001-01-01",
+            "--1970-01-01",
+            "12345678901-01-01",
+            "1970-01-01T00:00:00ZZ",
+            "\u{661}970-01-01",
+        ] {
+            assert_eq!(Temporal::parse(none), None, "{none}");
+        }
     }
 }
