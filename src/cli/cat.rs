@@ -10,9 +10,9 @@ use super::sizes::{byte_size, duration};
 use super::spill::SpillFile;
 use super::{Exit, Failure, Reading, Selection, current_dir, output_failure};
 use crate::analyzers::analysis::{ReferenceTime, Settings, Witness};
-use crate::analyzers::entries::{EntryFilter, EntryPlan, EntryQuestion};
+use crate::analyzers::entries::{EntryFilter, EntryPlan, EntryQuestion, KeyLookup, KeyRange};
 use crate::analyzers::overview::{self, Filter, Overview, StateSummary};
-use crate::model::{Finding, KeyGroupRange, KeyedDetails, Severity, Snapshot};
+use crate::model::{Details, Finding, KeyGroupRange, KeyedDetails, Severity, Snapshot};
 use crate::readers::snapshot::{ReadOptions, SnapshotReading, open_snapshot};
 use crate::scan::entries::{Ask, Printed};
 use crate::scan::{Input, Progress, Scan, ScanOptions, ScanPartial};
@@ -34,11 +34,15 @@ pub(super) struct Cat {
     path: String,
     #[command(flatten)]
     selection: Selection,
+    /// Only entries of this key, as JSON as it is printed; quotes around a text may be left out. Where the key says which key
+    /// group it is in, only that is read
+    #[arg(long, value_name = "JSON", conflicts_with = "key_hex", allow_hyphen_values = true)]
+    key: Option<String>,
     /// Only entries of this key, by the bytes of its serializer
     #[arg(long, value_name = "HEX", value_parser = hex)]
     key_hex: Option<Bytes>,
     /// Only entries of this key group
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", conflicts_with_all = ["key", "key_hex"])]
     key_group: Option<u32>,
     /// Only entries for which this holds: 'value.amount > 100 and key.f0 = "a"'; parts are key, namespace, user_key, value, index,
     /// timestamp_ms, ttl_timestamp_ms, key_group and subtask
@@ -92,7 +96,7 @@ impl Cat {
         let here = current_dir()?;
         let location = self.reading.location(&self.path, &here)?;
         // What is typed wrongly is said before anything is read.
-        let question = self.question()?;
+        let mut question = self.question()?;
         let (rules, uids) = (self.reading.rules(&here)?, self.selection.uids()?);
         let storage = self.reading.stores()?;
         let (file, _) = super::snapshot(&storage, &self.path, &location, self.reading.in_flight())?;
@@ -104,6 +108,7 @@ impl Cat {
         let overview = overview::overview(open.snapshot.clone(), open.details.clone(), Vec::new(), context);
         let state = self.selection.state.as_deref().unwrap_or_default();
         let operator = chosen(&overview, &open.snapshot, state)?;
+        let lookup = self.lookup(operator, state, &open.snapshot, &open.details)?;
         let select = |index: usize, name: &str| index == operator && name == state;
         open.read_ends_of(self.options().kept(), &select);
         let mut findings = std::mem::take(&mut open.findings);
@@ -114,7 +119,11 @@ impl Cat {
         let mut scan = Scan::plan(input, &select);
         findings.extend(scan.finish(&ScanPartial::default()).findings);
         if let Some(key_group) = self.key_group {
-            self.clip(&mut scan, &snapshot, operator, key_group)?;
+            scan.clip(&[key_group_range(&snapshot, operator, key_group)?]);
+        }
+        if let Some(lookup) = &lookup {
+            scan.clip(&lookup.ranges);
+            question.keys.clone_from(&lookup.keys);
         }
         let plan = |keyed: &KeyedDetails| {
             snapshot.operators.get(operator).map(|it| EntryPlan::compile(it, keyed, state, &snapshot))
@@ -122,7 +131,17 @@ impl Cat {
         let of_operator = details.keyed.iter().enumerate().filter(|(_, keyed)| keyed.operator == operator);
         let plans: HashMap<usize, EntryPlan> =
             of_operator.filter_map(|(handle, keyed)| Some((handle, plan(keyed)?))).collect();
-        let (printed, failure) = self.print(&scan, &storage, &plans, &question, out);
+        let (mut printed, mut failure) = self.print(&scan, &storage, &plans, &question, out);
+        let otherwise = lookup.as_ref().map_or(&[][..], |lookup| &lookup.otherwise);
+        if printed.counts.entries == 0 && failure.is_none() && !otherwise.is_empty() {
+            let mut scan = Scan::plan(input, &select);
+            scan.clip(otherwise);
+            (printed, failure) = self.print(&scan, &storage, &plans, &question, out);
+        } else if let Some(KeyLookup { key_groups: None, .. }) = &lookup {
+            eprintln!(
+                "statescope: bytes of keys of this type do not say which key group they are in; all were tried"
+            );
+        }
         match failure {
             Some(error) => Err(output_failure(error)),
             None => Ok(tell(&printed, &findings)),
@@ -136,7 +155,6 @@ impl Cat {
         let ttl_ms = self.ttl.map(|ttl| i64::try_from(ttl).unwrap_or(i64::MAX));
         let mut question = EntryQuestion {
             filter,
-            key: self.key_hex.clone().map(|Bytes(bytes)| bytes),
             expired_until: at_ms.zip(ttl_ms).map(|(at, ttl)| at.saturating_sub(ttl)),
             ..EntryQuestion::default()
         };
@@ -154,22 +172,22 @@ impl Cat {
         }
     }
 
-    /// Leaves nothing of the scan but a key group.
-    fn clip(
+    /// The key that is asked for, and where it is.
+    fn lookup(
         &self,
-        scan: &mut Scan<'_>,
-        snapshot: &Snapshot,
         operator: usize,
-        key_group: u32,
-    ) -> Result<(), Failure> {
-        let Some(operator) = snapshot.operators.get(operator) else { return Ok(()) };
-        let most = u32::try_from(operator.max_parallelism).unwrap_or(0);
-        if key_group >= most {
-            return Err(Failure::usage(format!("--key-group: the operator has {most} key groups, from 0")));
+        state: &str,
+        snapshot: &Snapshot,
+        details: &Details,
+    ) -> Result<Option<KeyLookup>, Failure> {
+        let wrong = |option: &'static str| move |why| Failure::usage(format!("{option}: {why}"));
+        if let Some(text) = &self.key {
+            let lookup = KeyLookup::of_text(text, operator, state, snapshot, details);
+            return lookup.map(Some).map_err(wrong("--key"));
         }
-        let bounds = operator.key_bounds(KeyGroupRange { start: key_group, count: 1 });
-        scan.clip(&bounds.lower, bounds.upper.as_deref());
-        Ok(())
+        let Some(Bytes(key)) = &self.key_hex else { return Ok(None) };
+        let lookup = KeyLookup::of_bytes(vec![key.clone()], operator, state, snapshot, details);
+        lookup.map(Some).map_err(wrong("--key-hex"))
     }
 
     fn print(
@@ -195,6 +213,18 @@ impl Cat {
         let printed = scan.entries(storage, self.options(), &progress, &spill, ask, &mut lines);
         (printed, failure)
     }
+}
+
+/// The composite keys of a key group.
+fn key_group_range(snapshot: &Snapshot, operator: usize, key_group: u32) -> Result<KeyRange, Failure> {
+    let operator = snapshot.operators.get(operator);
+    let operator = operator.ok_or_else(|| Failure::failed("there is no such operator"))?;
+    let most = u32::try_from(operator.max_parallelism).unwrap_or(0);
+    if key_group >= most {
+        return Err(Failure::usage(format!("--key-group: the operator has {most} key groups, from 0")));
+    }
+    let bounds = operator.key_bounds(KeyGroupRange { start: key_group, count: 1 });
+    Ok((bounds.lower, bounds.upper))
 }
 
 /// Kinds of states that are printed.

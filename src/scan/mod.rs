@@ -42,7 +42,7 @@ use self::ahead::{MadeAhead, OPENERS};
 use self::feed::Reading;
 pub use self::finish::Finished;
 pub use self::partial::{DamageRead, ScanPartial, StreamRead, TableRead};
-use self::plan::{Extent, SPLIT_BYTES, largest_part, ranges, runs};
+use self::plan::{Extent, KeyRange, SPLIT_BYTES, largest_part, ranges, runs};
 pub use self::recompress::{Clock, Recompressed};
 pub use self::rows::LiveRows;
 pub use self::sample::{SampleOptions, Sampled, Sampler};
@@ -257,24 +257,26 @@ impl<'a> Scan<'a> {
         !progress.is_stopped()
     }
 
-    /// Leaves out what lies outside of a range of composite keys: splits, and the parts of splits in tables. Of streams, whole
-    /// key groups are read.
-    pub fn clip(&mut self, low: &[u8], high: Option<&[u8]>) {
-        for split in &mut self.splits {
-            let range = &mut split.range;
-            if range.low.as_slice() < low {
-                range.low = low.to_vec();
-            }
-            if let Some(high) = high
-                && range.high.as_deref().is_none_or(|end| high < end)
-            {
-                range.high = Some(high.to_vec());
+    /// Leaves out what lies outside of some ranges of composite keys, which are in ascending order and do not overlap. Of
+    /// streams, whole key groups are read.
+    pub fn clip(&mut self, ranges: &[(Vec<u8>, Option<Vec<u8>>)]) {
+        let mut splits = Vec::new();
+        for split in &self.splits {
+            let Some(handle) = self.handles.get(split.handle) else { continue };
+            let mut last: Option<KeyRange> = None;
+            for (low, high) in ranges {
+                let asked = KeyRange { low: low.clone(), high: high.clone() };
+                let asked = if handle.stream.is_some() { asked.around(handle.prefix) } else { asked };
+                let range = split.range.and(&asked);
+                if range.is_empty() || last.as_ref() == Some(&range) {
+                    continue;
+                }
+                last = Some(range.clone());
+                let number = u32::try_from(splits.len()).unwrap_or(u32::MAX);
+                splits.push(Split { number, handle: split.handle, range });
             }
         }
-        self.splits.retain(|split| split.range.high.as_ref().is_none_or(|high| split.range.low < *high));
-        for (number, split) in (0u32..).zip(&mut self.splits) {
-            split.number = number;
-        }
+        self.splits = splits;
     }
 
     /// Hands all live rows to sinks: one for each state of each split, of which the rows come in ascending order of

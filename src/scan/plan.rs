@@ -37,6 +37,26 @@ impl KeyRange {
         }
     }
 
+    /// What is in both.
+    pub(super) fn and(&self, other: &Self) -> Self {
+        let high = match (&self.high, &other.high) {
+            (Some(a), Some(b)) => Some(a.min(b).clone()),
+            (high, None) | (None, high) => high.clone(),
+        };
+        Self { low: (&self.low).max(&other.low).clone(), high }
+    }
+
+    /// Whether there are no keys in it.
+    pub(super) fn is_empty(&self) -> bool {
+        self.high.as_ref().is_some_and(|high| *high <= self.low)
+    }
+
+    /// The key groups that it has a part of.
+    pub(super) fn around(&self, prefix: usize) -> Self {
+        let low = self.low.get(..prefix).unwrap_or(&self.low).to_vec();
+        Self { low, high: Self { low: Vec::new(), high: self.high.clone() }.of_whole_groups(prefix).high }
+    }
+
     /// The same range with both ends moved to begins of key groups: up, so that neighbours stay neighbours.
     pub(super) fn of_whole_groups(&self, prefix: usize) -> Self {
         let up = |key: &[u8]| {

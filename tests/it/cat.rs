@@ -279,3 +279,52 @@ fn wrong_usage_is_one_line() {
         assert!(run.code == code && run.stderr.contains(says) && run.stdout.is_empty(), "{args:?}: {run:#?}");
     }
 }
+
+#[test]
+fn a_key_is_found_by_what_is_printed_of_it() {
+    let mut found = BTreeMap::new();
+    for (fixture, snapshot) in some() {
+        let analysis = run_in(&fixture.dir, &["analyze", &snapshot, "-o", "json", "--rows", "0"]).json();
+        let mut kinds = BTreeMap::new();
+        for state in list(&analysis["states"]) {
+            let (operator, name) = (text(&state["operator_id"]), text(&state["name"]));
+            // One state of each kind for each type of keys.
+            if kinds.insert((operator, text(&state["kind"])), ()).is_some()
+                || state["live"]["entries"].is_null()
+            {
+                continue;
+            }
+            let all = lines(fixture, &snapshot, operator, name, &[]);
+            for line in [all.first(), all.get(all.len() / 2)].into_iter().flatten() {
+                let key = line["key"].to_string();
+                if key.contains("$opaque") {
+                    continue;
+                }
+                let args = ["--state", name, "--operator", operator, "--key", &key];
+                let run = run_in(&fixture.dir, &[&["cat", &snapshot][..], &args].concat());
+                let what = format!("{}: {args:?}: {}", fixture.name, run.stderr);
+                // What has no encoding of its own is told.
+                if run.code == 2 {
+                    assert!(run.stderr.contains("--key-hex"), "{what}");
+                    continue;
+                }
+                let lines: Vec<Value> =
+                    run.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+                let expected: Vec<_> =
+                    all.iter().filter(|other| other["key"] == line["key"]).cloned().collect();
+                assert_eq!(lines, expected, "{what}");
+                *found.entry(run.stderr.contains("all were tried")).or_insert(0) += 1;
+            }
+        }
+    }
+    assert!(found.get(&false).is_some_and(|found| *found > 100) && found.contains_key(&true), "{found:?}");
+    let fixture = fixture("inc-2.3");
+    let newest = fixture.newest();
+    let cat = |key: &str| lines(fixture, &newest, "ea08", "v_order", &["--key", key]);
+    // Quotes may be left out.
+    assert_eq!(cat("user-1"), cat("\"user-1\""));
+    assert_eq!(cat("nobody"), Vec::<Value>::new());
+    let wrong =
+        run_in(&fixture.dir, &["cat", &newest, "--operator", "441d", "--state", "l_long", "--key", "nobody"]);
+    assert!(wrong.code == 2 && wrong.stderr.starts_with("statescope: --key: "), "{wrong:?}");
+}

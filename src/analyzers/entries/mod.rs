@@ -1,6 +1,7 @@
 //! Entries of a keyed state as lines of JSON: what `cat` prints.
 
 mod filter;
+mod lookup;
 
 use statescope_formats::flink::key::{KeyGroupPrefix, KeyLayout};
 use statescope_formats::flink::serializer::{Basic, Edge, Kind, SerializerSnapshot};
@@ -12,6 +13,7 @@ use statescope_formats::flink::walk::{BadValue, StateValueLayout, StopKind, Walk
 
 pub use self::filter::EntryFilter;
 use self::filter::{Bytes, Numbers};
+pub use self::lookup::{KeyLookup, KeyRange};
 use super::analysis::delimiter_of;
 use crate::model::{KeyedDetails, Operator, Snapshot};
 
@@ -20,8 +22,8 @@ use crate::model::{KeyedDetails, Operator, Snapshot};
 pub struct EntryQuestion {
     /// Only entries for which this holds.
     pub filter: Option<EntryFilter>,
-    /// Only entries of this key, by its bytes.
-    pub key: Option<Vec<u8>>,
+    /// Only entries of these keys, by their bytes; of all, if there are none.
+    pub keys: Vec<Vec<u8>>,
     /// Only entries whose TTL timestamp is not later than this.
     pub expired_until: Option<i64>,
     /// How much is written of a value.
@@ -248,7 +250,8 @@ impl<'p> EntryWriter<'p> {
                 Row { key_group, head: None, key: None, namespace: None, user_key: None, timestamp }
             }
         };
-        if self.question.key.is_some() && self.question.key.as_deref() != row.key {
+        let keys = &self.question.keys;
+        if !keys.is_empty() && !row.key.is_some_and(|key| keys.iter().any(|asked| asked == key)) {
             return None;
         }
         // Rows of a key and namespace follow one another.
