@@ -9,7 +9,7 @@
 //!
 //! * [`current`], [`log`], [`manifest`], [`options`]: the files that describe a database.
 //! * [`tail`] drives [`footer`], [`properties`] (with the metaindex) over the end of a table.
-//! * [`index`]: where a table's data blocks lie; [`range_del`]: the ranges of keys it deletes;
+//! * [`index`]: where a table's data blocks lie; [`filter`]: which keys it does not hold; [`range_del`]: the ranges of keys it deletes;
 //!   [`unsupported`]: what is not read.
 //! * [`block`], [`checksum`], [`compression`], [`handle`], [`internal_key`]: what every block of a
 //!   table shares.
@@ -25,6 +25,7 @@ pub mod checksum;
 pub mod compression;
 pub mod current;
 pub mod data_block;
+pub mod filter;
 pub mod footer;
 pub mod handle;
 pub mod index;
