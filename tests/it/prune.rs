@@ -562,6 +562,20 @@ fn quarantine_keeps_what_is_deleted() {
 }
 
 #[test]
+fn r11_random_prefixes_that_lie_elsewhere_forbid_everything() {
+    let scratch = Scratch::new();
+    let conf = "s3.entropy.key: _entropy_\nstate.checkpoints.dir: s3://bucket/_entropy_/checkpoints\n";
+    fs::write(scratch.dir.path().join("config.yaml"), conf).unwrap();
+    let job = format!("data/{JOB}");
+    let plan = ["prune", "data", "--roots-complete", "--job-stopped", &job];
+    assert_eq!(scratch.json(&plan)["plan"]["candidates"].as_array().unwrap().len(), 2);
+    let plan = scratch.json(&[&plan[..], &["--flink-conf", "config.yaml"]].concat());
+    assert_eq!(plan["plan"]["candidates"].as_array().unwrap().len(), 0);
+    let kept = plan["plan"]["kept"].as_array().unwrap();
+    assert!(kept.iter().any(|class| class["rule"] == "R11"), "{kept:#?}");
+}
+
+#[test]
 fn wrong_usage_is_refused_before_anything_is_read() {
     let scratch = Scratch::new();
     for (args, says) in [

@@ -6,14 +6,14 @@ use statescope::prune::{Marks, Orphan, Plan, Reason, Request};
 use super::flink::{DAY, HOUR, Kind, Mode, NewJob, Style, Universe, at};
 use super::pruner::{Applied, Pruner, Shared, Trouble, request};
 
-const FLINK: (&str, RootRole) = ("s3://b/flink", RootRole::Storage);
+pub const FLINK: (&str, RootRole) = ("s3://b/flink", RootRole::Storage);
 const OTHER: (&str, RootRole) = ("s3://b/other", RootRole::Storage);
-const SAVEPOINTS: (&str, RootRole) = ("s3://b/sp", RootRole::Storage);
-const LOG: (&str, RootRole) = ("s3://b/log", RootRole::Storage);
-const HA: (&str, RootRole) = ("s3://b/ha", RootRole::HighAvailability);
+pub const SAVEPOINTS: (&str, RootRole) = ("s3://b/sp", RootRole::Storage);
+pub const LOG: (&str, RootRole) = ("s3://b/log", RootRole::Storage);
+pub const HA: (&str, RootRole) = ("s3://b/ha", RootRole::HighAvailability);
 
 /// A universe in which something lies under each root that nobody deletes.
-fn universe() -> Universe {
+pub fn universe() -> Universe {
     let mut universe = Universe::new(7);
     for root in ["flink", "other"] {
         let place = at(&format!("s3://b/{root}/README"));
@@ -31,7 +31,7 @@ fn ran(universe: &mut Universe, new: &NewJob, checkpoints: usize) -> usize {
 }
 
 /// Completes checkpoints, whatever dies meanwhile.
-fn checkpoint(universe: &mut Universe, job: usize, times: usize) {
+pub fn checkpoint(universe: &mut Universe, job: usize, times: usize) {
     for _ in 0..times {
         universe.pass(HOUR);
         universe.trigger(job);
@@ -60,7 +60,7 @@ fn truth(universe: &Universe, roots: &[(&str, RootRole)]) -> Request {
 }
 
 /// Asks for as much as can be asked for.
-fn greedy(universe: &Universe, roots: &[(&str, RootRole)]) -> Request {
+pub fn greedy(universe: &Universe, roots: &[(&str, RootRole)]) -> Request {
     let savepoints = universe.snapshots.iter().filter(|s| s.kind != Kind::Checkpoint);
     Request {
         keep: Some(1),

@@ -315,6 +315,13 @@ impl Universe {
         !snapshot.replaced && self.is_there(&snapshot.metadata())
     }
 
+    /// Writes a snapshot's `_metadata` again, with one more file in it.
+    pub fn name_also(&mut self, snapshot: usize, place: Location) {
+        self.snapshots[snapshot].pieces.push(Piece { place, how: How::Whole, shared: true });
+        let snapshot = self.snapshots[snapshot].clone();
+        self.put(&snapshot.metadata(), metadata(&snapshot));
+    }
+
     /// A snapshot is where another may have been.
     fn know(&mut self, snapshot: Snapshot) {
         for before in &mut self.snapshots {

@@ -17,6 +17,7 @@ mod faults;
 mod flink;
 mod pruner;
 mod random;
+mod rules;
 
 use std::ops::Range;
 use std::sync::Mutex;
