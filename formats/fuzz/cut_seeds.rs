@@ -5,7 +5,7 @@
 //! alike are taken once.
 //!
 //! Of tables, the first data block becomes a file, with its type of compression and the format version in
-//! front; so do the index, if it is not compressed, and the range deletions. Blocks of one kind, version and
+//! front; so do the index, if it is not compressed, the filter and the range deletions. Blocks of one kind, version and
 //! compression whose sizes are alike are taken once.
 
 use std::collections::HashSet;
@@ -107,6 +107,11 @@ fn blocks(file: &[u8]) -> Option<Vec<Block>> {
             b"rocksdb.range_del" => {
                 let (tag, contents) = stored(file, handle)?;
                 found.push(("range_del", tag, version, contents.to_vec()));
+            }
+            _ if name.starts_with(b"fullfilter.") => {
+                // In front of it, the length of a key, and a key.
+                let (tag, contents) = stored(file, handle)?;
+                found.push(("filter", tag, version, [b"\x03key", contents].concat()));
             }
             _ => {}
         }

@@ -1,11 +1,12 @@
 //! Composite keys: the snapshots of key and namespace, or of a timer, a byte that chooses, perhaps the snapshot of a
-//! user key, and a key.
+//! user key, and a key, whose hash is asked for, too.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use statescope_formats::Cursor;
-use statescope_formats::flink::key::{KeyGroupPrefix, KeyLayout};
+use statescope_formats::flink::key::{KeyGroupPrefix, KeyHash, KeyLayout, key_group};
 use statescope_formats::flink::serializer::{SerializerSnapshot, read_versioned};
+use statescope_formats::flink::value::KryoVersion;
 use statescope_formats_fuzz::touch;
 
 fuzz_target!(|data: &[u8]| {
@@ -34,6 +35,10 @@ fuzz_target!(|data: &[u8]| {
     }
     assert!(end.is_err() || end.is_ok_and(|end| end <= composite.len()));
     touch(&layout.timestamp(composite));
+    for kryo in [KryoVersion::Two, KryoVersion::Five] {
+        let hash = KeyHash::compile(&key, kryo).hash(composite);
+        assert!(hash.is_none_or(|hash| key_group(hash, 128) < 128));
+    }
 });
 
 /// A snapshot that can be read, so that the next one can be.

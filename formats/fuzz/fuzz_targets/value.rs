@@ -1,11 +1,11 @@
-//! Values of any serializer, decoded: a snapshot, and behind it the bytes of a value.
+//! Values of any serializer, decoded, and encoded again: a snapshot, and behind it the bytes of a value.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use statescope_formats::Cursor;
 use statescope_formats::flink::serializer::read_versioned;
 use statescope_formats::flink::value::{
-    JsonLimits, JsonSink, KryoVersion, PathSink, PathStep, ValueDecoder, ValuePath,
+    JsonLimits, JsonSink, KryoVersion, PathSink, PathStep, ValueDecoder, ValueEncoder, ValuePath,
 };
 use statescope_formats::flink::walk::{Walked, Walker};
 use statescope_formats_fuzz::touch;
@@ -25,7 +25,17 @@ fuzz_target!(|data: &[u8]| {
         let mut sink = JsonSink::new(&mut out, LIMITS);
         let decoded = decoder.decode(value, &mut sink);
         sink.finish();
-        is_json(&out);
+        let json = is_json(&out);
+        if let Some(json) = json.filter(|_| decoded.opaque == 0) {
+            for bytes in ValueEncoder::compile(&read.snapshot, kryo).encodings(&json).unwrap_or_default() {
+                let mut again = Vec::new();
+                let decoded = decoder.write_json(&bytes, &mut again, JsonLimits::default());
+                // With fewer bytes, a value may have fewer parts.
+                if !matches!(decoded.walked, Walked::Stopped { .. }) {
+                    assert_eq!(is_json(&again), Some(json.clone()));
+                }
+            }
+        }
         match decoded.walked {
             Walked::End(end) => {
                 assert!(end <= value.len());
@@ -55,9 +65,9 @@ fuzz_target!(|data: &[u8]| {
     touch(&sink.found());
 });
 
-/// Text that nests as JSON does: brackets that fit one another, and strings between quotes. Of what nests as deep as a parser
-/// goes, it is parsed, too.
-fn is_json(out: &[u8]) {
+/// Text that nests as JSON does: brackets that fit one another, and strings between quotes. What nests no deeper than a parser goes is parsed,
+/// too.
+fn is_json(out: &[u8]) -> Option<serde_json::Value> {
     let text = std::str::from_utf8(out).expect("JSON is UTF-8");
     let (mut open, mut deepest) = (Vec::new(), 0);
     let mut bytes = text.bytes();
@@ -78,7 +88,5 @@ fn is_json(out: &[u8]) {
         deepest = deepest.max(open.len());
     }
     assert!(open.is_empty(), "{text}");
-    if deepest < 120 {
-        serde_json::from_str::<serde_json::Value>(text).unwrap_or_else(|error| panic!("{error}: {text}"));
-    }
+    (deepest < 120).then(|| serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}")))
 }

@@ -9,6 +9,8 @@
 //! windows and SQL's internal types. Enums and arrays hash by identity, so that no key has the same hash twice; what a job's classes do (POJOs, case
 //! classes, Avro, most of Kryo) is theirs. These have no hash here.
 //!
+//! SQL's rows are taken to be `BinaryRowData`, as all keys of SQL's operators are.
+//!
 //! # `Row`
 //!
 //! `Row.hashCode()` goes into arrays, lists and maps, where all others hash what they hold by its own hash, and adds 31 to the hash of each other

@@ -301,6 +301,20 @@ fn encoder_of(tree: &Tree) -> ValueEncoder {
 }
 
 #[test]
+fn numbers_are_those_next_to_their_digits() {
+    let bytes = |tree: &Tree, text: &str| {
+        let mut out = Vec::new();
+        encoder_of(tree).encode(&serde_json::from_str(text).unwrap(), &mut out).unwrap();
+        out
+    };
+    let double = |text: &str| bytes(&Tree::Fixed("Double", 8), text);
+    assert_eq!(double("4.9920287210194345e-307"), 4.9920287210194345e-307_f64.to_be_bytes());
+    assert_eq!(double("9007199254740993"), 9_007_199_254_740_992_f64.to_be_bytes());
+    // Half a bit above a number of 32 bits, and a bit of 64 more.
+    assert_eq!(bytes(&Tree::Fixed("Float", 4), "1.00000005960464500"), 1.000_000_1_f32.to_be_bytes());
+}
+
+#[test]
 fn numbers_that_constants_stand_for_have_two_encodings() {
     let encoder = encoder_of(&Tree::Tuple(vec![Tree::BigInteger, Tree::BigDecimal]));
     let all = |f0: &str, f1: &str| encoder.encodings(&serde_json::json!({"f0": f0, "f1": f1})).unwrap();

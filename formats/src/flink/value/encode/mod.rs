@@ -4,6 +4,9 @@
 //! have all their fields, in any order, nulls included, and no others; `$kind` may be left out, and an `Option` that holds a null is none.
 //! Numbers of any size and `DECIMAL`s may be whole numbers too, and a `DECIMAL` may have fewer digits behind its point than its type.
 //!
+//! Floating-point numbers are those that are next to the digits: this crate turns on `float_roundtrip` of `serde_json`, without which parsing is
+//! off by a bit at times.
+//!
 //! Some values have more than one encoding ([`ValueEncoder::encodings`]):
 //!
 //! * `BigInteger`, and the digits of `BigDecimal`: 0, 1 and 10 have short forms for the constants of the class, which
