@@ -13,7 +13,7 @@ use statescope::storage::removal::{Removal, Removed, Removers, Versioning};
 use statescope::storage::{Access, AfterKey, Location, Meter, ObjectStorage, SchemeClass, Storage};
 
 use super::{conformance, removal};
-use crate::support::{command, files_below, fixtures};
+use crate::support::{command, files_below, fixture, fixtures};
 
 /// The key that Azurite has for everybody, as its documentation says.
 const AZURITE_KEY: &str =
@@ -229,5 +229,48 @@ fn servers_give_the_same_reports() {
                 assert_eq!(there, here, "{} on {}", fixture.name, server.root);
             }
         }
+    }
+}
+
+#[test]
+#[ignore = "needs the servers of tests/servers/run.sh"]
+fn servers_are_pruned() {
+    let fixture = fixture("savepoint-native-2.3");
+    for server in Server::all() {
+        let root = server.root.join("pruned").unwrap();
+        for name in files_below(&fixture.dir).into_iter().filter(|name| name.starts_with("data/")) {
+            server.put(&root.join(&name).unwrap(), &fs::read(fixture.dir.join(&name)).unwrap());
+        }
+        let job = root.join("data/0123456789abcdef0123456789abcdef").unwrap();
+        let orphan = job.join("shared/00000001-1111-2222-3333-444444444444").unwrap();
+        let other = job.join("shared/notes.txt").unwrap();
+        server.put(&orphan, b"old");
+        server.put(&other, b"mine");
+        std::thread::sleep(std::time::Duration::from_secs(2));
+        let dir = tempfile::tempdir().unwrap();
+        let data = root.join("data").unwrap().to_string();
+        let run = |args: &[&str]| {
+            let mut command = command();
+            command.args(args).args(["--endpoint", &server.endpoint]).current_dir(dir.path());
+            command.envs(server.environment.iter().copied());
+            if server.root.class() == SchemeClass::Gcs {
+                let (name, key) = removal::GOOGLE_ACCOUNT;
+                command.env(name, key);
+            }
+            let output = command.output().unwrap();
+            let told = String::from_utf8_lossy(&output.stdout).into_owned();
+            (output.status.code(), told + &String::from_utf8_lossy(&output.stderr))
+        };
+        let job = job.to_string();
+        let plan = ["prune", &data, "--roots-complete", "--job-stopped", &job, "--plan", "plan"];
+        let plan = [&plan[..], &["--min-age", "1s", "--unsafe-min-age"]].concat();
+        let (code, text) = run(&plan);
+        assert!(code == Some(0) && text.contains("3 B in 1 object may be deleted"), "{root}: {text}");
+        let (code, text) = run(&["prune", "--apply", "plan"]);
+        assert!(code == Some(0) && text.contains("deleted 3 B in 1 object"), "{root}: {text}");
+        let storage = server.storage(server.access());
+        assert!(storage.head(&orphan).is_err() && storage.head(&other).is_ok(), "{root}");
+        let (code, text) = run(&["prune", "--apply", "plan"]);
+        assert!(code == Some(0) && text.contains("gone before: 1"), "{root}: {text}");
     }
 }
