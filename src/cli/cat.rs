@@ -12,7 +12,9 @@ use super::{Exit, Failure, Reading, Selection, current_dir, output_failure};
 use crate::analyzers::analysis::{ReferenceTime, Settings, Witness};
 use crate::analyzers::entries::{EntryFilter, EntryPlan, EntryQuestion, KeyLookup, KeyRange};
 use crate::analyzers::overview::{self, Filter, Overview, StateSummary};
-use crate::model::{Details, Finding, KeyGroupRange, KeyedDetails, Severity, Snapshot};
+use crate::model::{
+    Details, Finding, KeyGroupRange, KeyedContent, KeyedDetails, Operator, Severity, Snapshot,
+};
 use crate::readers::snapshot::{ReadOptions, SnapshotReading, open_snapshot};
 use crate::scan::entries::{Ask, Printed};
 use crate::scan::{Input, Progress, Scan, ScanOptions, ScanPartial};
@@ -109,6 +111,7 @@ impl Cat {
         let state = self.selection.state.as_deref().unwrap_or_default();
         let operator = chosen(&overview, &open.snapshot, state)?;
         let lookup = self.lookup(operator, state, &open.snapshot, &open.details)?;
+        let is_stale = open.snapshot.operators.get(operator).is_some_and(has_changes);
         let select = |index: usize, name: &str| index == operator && name == state;
         open.read_ends_of(self.options().kept(), &select);
         let mut findings = std::mem::take(&mut open.findings);
@@ -144,7 +147,7 @@ impl Cat {
         }
         match failure {
             Some(error) => Err(output_failure(error)),
-            None => Ok(tell(&printed, &findings)),
+            None => Ok(tell(&printed, &findings, is_stale)),
         }
     }
 
@@ -262,10 +265,23 @@ fn chosen(overview: &Overview, snapshot: &Snapshot, name: &str) -> Result<usize,
     }
 }
 
+/// Whether keyed state was changed since it was written as a whole.
+fn has_changes(operator: &Operator) -> bool {
+    let handles = operator.subtasks.iter().filter_map(|subtask| subtask.managed_keyed.as_ref());
+    let mut contents = handles.map(|handle| &handle.content);
+    contents.any(|content| matches!(content, KeyedContent::Changelog(log) if !log.deltas.is_empty()))
+}
+
 /// Says on stderr what is missing, and what that means for the exit code.
-fn tell(printed: &Printed, findings: &[Finding]) -> Exit {
+fn tell(printed: &Printed, findings: &[Finding], is_stale: bool) -> Exit {
     let lost = findings.iter().filter(|finding| finding.severity == Severity::Error);
     let mut exit = Exit::Fine;
+    if is_stale {
+        eprintln!(
+            "statescope: entries are those of the last materialization; the changes of the changelog since then are not applied"
+        );
+        exit = Exit::Partial;
+    }
     for finding in lost {
         let file = finding.file.as_ref().map_or_else(String::new, |file| format!("{file}: "));
         eprintln!("statescope: {file}{}; {}", finding.message, finding.remedy);

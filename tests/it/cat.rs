@@ -263,6 +263,14 @@ fn filters_leave_what_they_hold_for() {
 }
 
 #[test]
+fn changes_that_are_not_applied_are_told() {
+    let fixture = fixture("changelog-1.20");
+    let run = run_in(&fixture.dir, &["cat", &fixture.newest(), "--state", "v_long"]);
+    assert!(run.code == 5 && run.stderr.contains("since then are not applied"), "{run:?}");
+    assert!(run.stdout.lines().count() > 10);
+}
+
+#[test]
 fn wrong_usage_is_one_line() {
     let fixture = fixture("inc-2.3");
     let newest = fixture.newest();
