@@ -10,7 +10,7 @@ use super::sizes::{byte_size, duration};
 use super::spill::SpillFile;
 use super::{Exit, Failure, Reading, Selection, current_dir, output_failure};
 use crate::analyzers::analysis::{ReferenceTime, Settings, Witness};
-use crate::analyzers::entries::{EntryFilter, EntryPlan, EntryQuestion, KeyLookup, KeyRange};
+use crate::analyzers::entries::{EntryFilter, EntryPlan, EntryQuestion, KeyLookup, KeyRange, narrow};
 use crate::analyzers::overview::{self, Filter, Overview, StateSummary};
 use crate::model::{
     Details, Finding, KeyGroupRange, KeyedContent, KeyedDetails, Operator, Severity, Snapshot,
@@ -111,6 +111,15 @@ impl Cat {
         let state = self.selection.state.as_deref().unwrap_or_default();
         let operator = chosen(&overview, &open.snapshot, state)?;
         let lookup = self.lookup(operator, state, &open.snapshot, &open.details)?;
+        let key_group =
+            self.key_group.map(|group| key_group_range(&open.snapshot, operator, group)).transpose()?;
+        let asked: Vec<KeyRange> = match &lookup {
+            Some(lookup) => lookup.ranges.iter().chain(&lookup.otherwise).cloned().collect(),
+            None => key_group.iter().cloned().collect(),
+        };
+        if !asked.is_empty() {
+            narrow(&mut open.details, operator, &asked);
+        }
         let is_stale = open.snapshot.operators.get(operator).is_some_and(has_changes);
         let select = |index: usize, name: &str| index == operator && name == state;
         open.read_ends_of(self.options().kept(), &select);
@@ -121,8 +130,8 @@ impl Cat {
         let input = Input { snapshot: &snapshot, details: &details, tables: &tables, settings: &settings };
         let mut scan = Scan::plan(input, &select);
         findings.extend(scan.finish(&ScanPartial::default()).findings);
-        if let Some(key_group) = self.key_group {
-            scan.clip(&[key_group_range(&snapshot, operator, key_group)?]);
+        if let Some(range) = key_group {
+            scan.clip(&[range]);
         }
         if let Some(lookup) = &lookup {
             scan.clip(&lookup.ranges);

@@ -88,6 +88,21 @@ impl KeyLookup {
     }
 }
 
+/// Leaves out the tables of an operator that hold nothing of these ranges.
+pub fn narrow(details: &mut Details, operator: usize, ranges: &[KeyRange]) {
+    for keyed in details.keyed.iter_mut().filter(|keyed| keyed.operator == operator) {
+        let Some(database) = &mut keyed.database else { continue };
+        database.tables.retain(|table| {
+            table.bounds.as_ref().is_none_or(|bounds| {
+                let (smallest, largest) = (&bounds.smallest.user_key, &bounds.largest.user_key);
+                ranges
+                    .iter()
+                    .any(|(low, high)| largest >= low && high.as_ref().is_none_or(|high| smallest < high))
+            })
+        });
+    }
+}
+
 fn sorted(mut ranges: Vec<KeyRange>) -> Vec<KeyRange> {
     ranges.sort();
     ranges.dedup();

@@ -13,7 +13,7 @@ use statescope_formats::flink::walk::{BadValue, StateValueLayout, StopKind, Walk
 
 pub use self::filter::EntryFilter;
 use self::filter::{Bytes, Numbers};
-pub use self::lookup::{KeyLookup, KeyRange};
+pub use self::lookup::{KeyLookup, KeyRange, narrow};
 use super::analysis::delimiter_of;
 use crate::model::{KeyedDetails, Operator, Snapshot};
 
