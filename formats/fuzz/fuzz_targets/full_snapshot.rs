@@ -4,8 +4,8 @@
 use libfuzzer_sys::fuzz_target;
 use statescope_formats::Cursor;
 use statescope_formats::flink::full_snapshot::{
-    CanonicalGroup, EmptyGroup, Frame, HeapGroup, HeapLayout, KeyGroupRows, Next, SnappyFrames, Step, TimerGroup,
-    extents,
+    CanonicalGroup, EmptyGroup, Frame, HeapGroup, HeapLayout, KeyGroupRows, Next, SnappyFrames, Step,
+    TimerGroup, extents,
 };
 use statescope_formats::flink::key::KeyGroupPrefix;
 use statescope_formats::flink::state_meta::{End, KeyedBackendMeta, TimerServices};
