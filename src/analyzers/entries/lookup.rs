@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use statescope_formats::flink::key::{KeyHash, key_group};
-use statescope_formats::flink::state_meta::StateKind;
+use statescope_formats::flink::state_meta::{KeyedBackendMeta, StateKind};
 use statescope_formats::flink::value::{KryoVersion, ValueEncoder};
 
 use crate::model::{Details, KeyGroupRange, Operator, Snapshot};
@@ -36,8 +36,7 @@ impl KeyLookup {
         details: &Details,
     ) -> Result<Self, String> {
         let kryo = KryoVersion::of_metadata_version(snapshot.metadata_version);
-        let mut metas = details.keyed.iter().filter(|keyed| keyed.operator == operator);
-        let meta = metas.find_map(|keyed| keyed.meta.as_deref()).ok_or("the type of keys is not known")?;
+        let meta = meta_of(operator, details)?;
         let encoder = ValueEncoder::compile(&meta.key_serializer, kryo);
         let keys = match serde_json::from_str::<Value>(text) {
             // What is typed without quotes is a text, if keys are texts.
@@ -63,8 +62,7 @@ impl KeyLookup {
         details: &Details,
     ) -> Result<Self, String> {
         let kryo = KryoVersion::of_metadata_version(snapshot.metadata_version);
-        let mut metas = details.keyed.iter().filter(|keyed| keyed.operator == operator);
-        let meta = metas.find_map(|keyed| keyed.meta.as_deref()).ok_or("the type of keys is not known")?;
+        let meta = meta_of(operator, details)?;
         let operator = snapshot.operators.get(operator).ok_or("there is no such operator")?;
         let is_timer = meta.states.iter().any(|it| it.name == state && it.kind == StateKind::PriorityQueue);
         let hash = KeyHash::compile(&meta.key_serializer, kryo);
@@ -103,9 +101,16 @@ pub fn narrow(details: &mut Details, operator: usize, ranges: &[KeyRange]) {
     }
 }
 
+/// Meta data of a handle of an operator: the serializer of keys is the same in all.
+fn meta_of(operator: usize, details: &Details) -> Result<&KeyedBackendMeta, &'static str> {
+    let mut handles = details.keyed.iter().filter(|keyed| keyed.operator == operator);
+    handles.find_map(|keyed| keyed.meta.as_deref()).ok_or("the type of keys is not known")
+}
+
+/// In ascending order, each key once: ranges lie within one another or apart.
 fn sorted(mut ranges: Vec<KeyRange>) -> Vec<KeyRange> {
     ranges.sort();
-    ranges.dedup();
+    ranges.dedup_by(|(low, _), (_, end)| end.as_ref().is_none_or(|end| *low < *end));
     ranges
 }
 
@@ -130,6 +135,13 @@ fn range(operator: &Operator, group: u32, key: &[u8]) -> KeyRange {
 mod tests {
     use super::*;
     use crate::model::OperatorId;
+
+    #[test]
+    fn what_lies_in_a_range_is_not_read_twice() {
+        let range = |low: &[u8], end: &[u8]| (low.to_vec(), Some(end.to_vec()));
+        let (a, within, b) = (range(b"a", b"b"), range(b"ab", b"ac"), range(b"b", b"c"));
+        assert_eq!(sorted(vec![b.clone(), within, a.clone(), a.clone()]), [a, b]);
+    }
 
     #[test]
     fn ranges_end_before_the_next_key() {
