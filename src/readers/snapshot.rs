@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use statescope_formats::flink::metadata::Metadata;
 use statescope_formats::{Error as FormatError, Limits};
 
+use super::channels::open_channels;
 use super::convert::snapshot_from_metadata;
 use super::details::{is_unknown, read_details, read_tails};
 use super::discover::{METADATA, MetadataFile};
@@ -35,7 +36,7 @@ pub struct SnapshotReading {
     pub findings: Vec<Finding>,
     /// Where files were found.
     pub places: Places,
-    /// Where the tables are, if their tails were read.
+    /// Where the tables are, if their tails were read, and the files of in-flight data, if they were found.
     pub tables: HashMap<FileId, Source>,
 }
 
@@ -68,6 +69,13 @@ impl OpenSnapshot<'_> {
     /// As [`read_ends`](Self::read_ends), of no tables but those of the states that are selected.
     pub fn read_ends_of(&mut self, room: u64, select: &dyn Fn(usize, &str) -> bool) {
         read_tails(&mut self.opener, &self.snapshot, &mut self.details, room, select, false);
+    }
+
+    /// Finds the files of in-flight data: one request each. As far as `room` bytes can hold them they are read whole, and
+    /// [`SnapshotReading::tables`] keep them for whoever reads on.
+    pub fn open_channels(&mut self, room: u64) {
+        let findings = open_channels(&mut self.opener, &self.snapshot, room);
+        self.findings.extend(findings);
     }
 
     /// Where the files were found that were read so far.

@@ -15,6 +15,7 @@
 //! What is read, and what comes of it, is the same.
 
 mod ahead;
+pub mod channels;
 pub mod deep;
 pub mod entries;
 mod feed;

@@ -342,7 +342,7 @@ impl<'a> Sum<'a> {
                 self.size(stream, seen);
             }
             self.bytes.in_flight = self.bytes.in_flight.saturating_add(channel.bytes);
-            self.in_flight_channels += channel.channels as u64;
+            self.in_flight_channels += channel.channels.len() as u64;
         }
     }
 
