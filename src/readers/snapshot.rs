@@ -14,6 +14,9 @@ use super::source::Source;
 use crate::model::{Details, Effect, FileId, Finding, Places, Snapshot};
 use crate::storage::{InFlight, Storage};
 
+/// How many bytes of files of in-flight data are kept for whoever reads on.
+const CHANNELS_KEPT: u64 = 16 << 20;
+
 /// How a snapshot is read.
 #[derive(Debug, Clone, Default)]
 pub struct ReadOptions {
@@ -23,6 +26,8 @@ pub struct ReadOptions {
     pub in_flight: InFlight,
     /// Whether the tail of every SST is read.
     pub properties: bool,
+    /// Whether the files of in-flight data are found, at a request for each.
+    pub channels: bool,
 }
 
 /// A snapshot that was read.
@@ -71,10 +76,10 @@ impl OpenSnapshot<'_> {
         read_tails(&mut self.opener, &self.snapshot, &mut self.details, room, select, false);
     }
 
-    /// Finds the files of in-flight data: one request each. As far as `room` bytes can hold them they are read whole, and
+    /// Finds the files of in-flight data: one request each. Those that are small are read whole, and
     /// [`SnapshotReading::tables`] keep them for whoever reads on.
-    pub fn open_channels(&mut self, room: u64) {
-        let findings = open_channels(&mut self.opener, &self.snapshot, room);
+    pub fn open_channels(&mut self) {
+        let findings = open_channels(&mut self.opener, &self.snapshot, CHANNELS_KEPT);
         self.findings.extend(findings);
     }
 
@@ -136,6 +141,9 @@ pub fn read_snapshot(
     let mut open = open(storage, file, options, options.properties)?;
     if options.properties {
         open.read_tails();
+    }
+    if options.channels {
+        open.open_channels();
     }
     Ok(open.into_reading())
 }

@@ -16,7 +16,9 @@ use statescope_formats::flink::channel::{
 
 use super::tables::ReadError;
 use super::{LARGEST_CHUNK, Progress, SMALLEST_CHUNK, ScanOptions};
-use crate::analyzers::channels::{BeginsWith, ChannelPlace, ChannelRead, Direction, RecordWriter, channels};
+use crate::analyzers::channels::{
+    BeginsWith, ChannelPlace, ChannelRead, Direction, RecordWriter, RecordsPrinted, channels,
+};
 use crate::model::{About, Effect, FileId, Finding, Operator, Snapshot};
 use crate::readers::details::owner;
 use crate::readers::opener::unreadable;
@@ -115,8 +117,8 @@ pub fn write_channels(
     options: ScanOptions,
     read: &[ChannelRead],
     mut writer: RecordWriter<'_>,
-    out: &mut dyn FnMut(&mut RecordWriter<'_>) -> bool,
-) -> Vec<Finding> {
+    out: &mut dyn FnMut(&[u8]) -> bool,
+) -> (RecordsPrinted, Vec<Finding>) {
     /// Bytes of lines that are handed on at once.
     const LINES: usize = 64 << 10;
     let places: Vec<ChannelPlace<'_>> = channels(snapshot).collect();
@@ -130,18 +132,22 @@ pub fn write_channels(
             read.map(|read| read.leading_bytes)
         };
         let leading: Vec<Option<u64>> = file.channels.iter().map(leading).collect();
-        let mut going = true;
+        let mut going = !writer.is_full();
         let reading = Pass { storage, piece: piece(options), keep, progress: &progress, leading: &leading };
         let ends = file.pass(reading, None, &mut |channel, at, element| {
             let place = file.channels.get(channel).and_then(|index| places.get(*index));
             let (true, Some(place)) = (going, place) else { return going };
             writer.element(place, at, &element);
-            if writer.lines.len() >= LINES {
-                going = out(&mut writer);
+            if writer.lines().len() >= LINES {
+                going = out(writer.lines());
+                writer.clear();
             }
+            going &= !writer.is_full();
             going
         });
-        if !going || !out(&mut writer) {
+        going &= writer.lines().is_empty() || out(writer.lines());
+        writer.clear();
+        if !going || writer.is_full() {
             break;
         }
         // What else is wrong was found when they were read.
@@ -153,7 +159,7 @@ pub fn write_channels(
             }
         }
     }
-    findings
+    (writer.printed(), findings)
 }
 
 fn piece(options: ScanOptions) -> u64 {
@@ -269,16 +275,22 @@ impl ChannelFile<'_> {
             !progress.is_stopped()
         });
         let channels = read.into_iter().zip(ends).enumerate();
-        let channels = channels.map(|(channel, (read, end))| {
+        let channels = channels.map(|(channel, (read, mut end))| {
             let read = ChannelRead { bytes: end.bytes, begins: BeginsWith::Element, ..read };
             if !end.is_whole() {
                 return (read, end.problem.map(|(at, why)| Problem::Read(at, why)));
             }
             let is_input = self.place(channel).is_some_and(|place| place.direction == Direction::Input);
             let is_sure = read.elements.count() >= ENOUGH;
-            match (end.problem, &end.reader) {
-                (None, Some(reader)) if is_input || is_sure || reader.end() == Tail::Whole => {
-                    (ChannelRead { tail: Some(reader.end()), ..read }, None)
+            match (end.problem.take(), end.reader.as_ref().map(ElementReader::end)) {
+                (None, Some(tail)) if is_input || tail == Tail::Whole => {
+                    (ChannelRead { tail: Some(tail), ..read }, None)
+                }
+                (None, Some(Tail::Inside { bytes, .. })) if is_sure => {
+                    let at = end.place(end.bytes.saturating_sub(bytes));
+                    let rule = "a subpartition ends with an element";
+                    let error = FormatError::invalid(rule, format!("{bytes} bytes of one"), at);
+                    (read, Some(Problem::Elements(at, error, false)))
                 }
                 (Some((at, ReadError::Format(error))), _) if is_sure || is_input && !searches_input => {
                     (read, Some(Problem::Elements(at, error, true)))

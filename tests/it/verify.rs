@@ -36,7 +36,8 @@ struct Session<'s> {
 
 impl<'s> Session<'s> {
     fn new(storage: &'s dyn Storage, deep: bool, relocate: Vec<RelocateRule>) -> Self {
-        let options = ReadOptions { relocate, in_flight: InFlight::default(), properties: true };
+        let options =
+            ReadOptions { relocate, in_flight: InFlight::default(), properties: true, channels: true };
         Self {
             storage,
             small: Verifier::new(storage, options, 1 << 20),

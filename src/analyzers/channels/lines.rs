@@ -1,9 +1,10 @@
-//! Elements in flight as lines of JSON: what `cat --in-flight` prints.
+//! Elements in flight as lines of JSON: what `cat --channels` prints.
 
 use statescope_formats::flink::channel::Element;
 use statescope_formats::flink::serializer::{Basic, SerializerSnapshot};
+pub use statescope_formats::flink::value::JsonLimits;
 use statescope_formats::flink::value::{
-    JsonLimits, JsonSink, KryoVersion, Opaque, OpaqueReason, Text, ValueDecoder, ValueSink,
+    JsonSink, KryoVersion, Opaque, OpaqueReason, Text, ValueDecoder, ValueSink,
 };
 use statescope_formats::flink::walk::{StateValueLayout, StopKind};
 
@@ -75,17 +76,44 @@ pub struct RecordWriter<'a> {
     snapshot: &'a Snapshot,
     record: Option<&'a RecordType>,
     limits: JsonLimits,
-    /// The lines that were not taken yet.
-    pub lines: Vec<u8>,
-    /// What was written.
-    pub printed: RecordsPrinted,
+    most: u64,
+    lines: Vec<u8>,
+    printed: RecordsPrinted,
 }
 
 impl<'a> RecordWriter<'a> {
-    /// Of a snapshot, with the type of the records if it is known.
+    /// Of a snapshot, with the type of the records if it is known; of so many elements at most.
     #[must_use]
-    pub fn new(snapshot: &'a Snapshot, record: Option<&'a RecordType>, limits: JsonLimits) -> Self {
-        Self { snapshot, record, limits, lines: Vec::new(), printed: RecordsPrinted::default() }
+    pub fn new(
+        snapshot: &'a Snapshot,
+        record: Option<&'a RecordType>,
+        limits: JsonLimits,
+        most: u64,
+    ) -> Self {
+        Self { snapshot, record, limits, most, lines: Vec::new(), printed: RecordsPrinted::default() }
+    }
+
+    /// The lines that were written since they were cleared.
+    #[must_use]
+    pub fn lines(&self) -> &[u8] {
+        &self.lines
+    }
+
+    /// Forgets the lines, since they were handed on.
+    pub fn clear(&mut self) {
+        self.lines.clear();
+    }
+
+    /// What was written.
+    #[must_use]
+    pub fn printed(&self) -> RecordsPrinted {
+        self.printed
+    }
+
+    /// Whether no more elements are wanted.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.printed.elements >= self.most
     }
 
     /// An element that begins at `at` in the bytes of its channel.

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use statescope_formats::flink::channel::{Element, Tail};
 
-pub use self::lines::{RecordType, RecordWriter, RecordsPrinted};
+pub use self::lines::{JsonLimits, RecordType, RecordWriter, RecordsPrinted};
 use crate::analyzers::overview;
 use crate::model::{Channel, FileId, Operator, Snapshot};
 
