@@ -271,7 +271,10 @@ fn snapshots_that_share_files_ask_for_them_once() {
                 assert_eq!(json(&together), json(&alone), "{}/{path}", fixture.name);
             }
             let log = storage.meter().take_log();
-            let twice: Vec<_> = asked(&log).into_iter().filter(|(_, times)| *times > 1).collect();
+            // How changes are decoded depends on what was materialized before them, so each snapshot reads its own.
+            let is_fixed = |path: &str| !(deep && path.contains("/dstl/"));
+            let twice: Vec<_> =
+                asked(&log).into_iter().filter(|((path, _), times)| *times > 1 && is_fixed(path)).collect();
             assert!(twice.is_empty(), "{}: {twice:#?}", fixture.name);
         }
     }
