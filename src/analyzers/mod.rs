@@ -2,6 +2,7 @@
 
 pub mod analysis;
 pub mod entries;
+pub mod offsets;
 pub mod overview;
 pub mod root;
 pub mod verify;

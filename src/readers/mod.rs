@@ -6,6 +6,7 @@ pub mod discover;
 pub mod inventory;
 pub mod materialize;
 pub mod opener;
+pub mod operator_state;
 pub(crate) mod parallel;
 pub mod rest;
 pub mod root;

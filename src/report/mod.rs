@@ -2,6 +2,7 @@
 
 pub mod analysis;
 pub mod json;
+pub mod offsets;
 pub mod overview;
 mod places;
 pub mod prune;

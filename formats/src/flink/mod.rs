@@ -8,6 +8,7 @@ pub mod ha;
 pub mod key;
 pub mod metadata;
 pub mod operator_id;
+pub mod operator_state;
 pub mod serializer;
 pub mod state_meta;
 pub mod value;
