@@ -10,6 +10,8 @@ use crate::model::Severity;
 
 /// How long a text of a value may get.
 const VALUE_CHARS: usize = 100;
+/// How long it may get what is not committed.
+const WHAT_CHARS: usize = 140;
 
 /// Writes what was found out.
 ///
@@ -198,7 +200,7 @@ fn uncommitted_row(sink: &Sink, what: &Uncommitted) -> Vec<String> {
             Some(n) if n > 0 => format!("{}, tried {n} times", what.state),
             _ => what.state.to_owned(),
         },
-        one_line(&parts.join(", ")),
+        cut(&one_line(&parts.join(", ")), WHAT_CHARS),
         what.written_bytes.and_then(|n| u64::try_from(n).ok()).map_or_else(|| "–".to_owned(), bytes),
         dash(begun.as_deref()),
     ]
@@ -271,8 +273,15 @@ fn elements(out: &mut dyn Write, offsets: &Offsets, layout: Layout) -> io::Resul
             writeln!(out, "  {}", one_line(&element_text(element)))?;
         }
         let left_out = state.elements.unwrap_or(0).saturating_sub(state.shown.len() as u64);
-        if left_out > 0 {
-            writeln!(out, "  … and {} more (--limit shows more)", count(left_out))?;
+        if left_out > state.not_decoded {
+            writeln!(out, "  … and {} more (--limit shows more)", count(left_out - state.not_decoded))?;
+        }
+        if state.not_decoded > 0 {
+            writeln!(
+                out,
+                "  … and {} that cannot be decoded: nothing says where what is before them ends",
+                count(state.not_decoded)
+            )?;
         }
     }
     Ok(())

@@ -45,6 +45,10 @@ pub(super) struct StateDigest {
     pub(super) damaged: u64,
     /// Of a broadcast state: the same for copies that hold the same entries, in whatever order.
     pub(super) fingerprint: Option<u64>,
+    /// Of a broadcast state: the same for copies with the same bytes.
+    pub(super) bytes_hash: Option<u64>,
+    /// Entries behind what nobody knows the length of.
+    pub(super) not_decoded: u64,
     /// Splits whose connector is still to be found out.
     pub(super) raw_splits: Vec<RawSplit>,
     pub(super) splits: Vec<Split>,
@@ -120,6 +124,8 @@ impl Reading<'_> {
             not_read: 0,
             damaged: 0,
             fingerprint: None,
+            bytes_hash: None,
+            not_decoded: 0,
             raw_splits: Vec::new(),
             splits: Vec::new(),
             writers: Vec::new(),
@@ -265,12 +271,16 @@ impl Reading<'_> {
         };
         let count = entries.left();
         state.elements = Some(count);
+        let mut hasher = DefaultHasher::new();
+        part.bytes.hash(&mut hasher);
+        state.bytes_hash = Some(hasher.finish());
         let described = meta.filter(|meta| meta.kind == StateKind::Broadcast);
         let compile = |key: &SerializerKey| {
             let serializer = described.and_then(|meta| meta.serializer(key));
             serializer.map(|serializer| ValueDecoder::compile(serializer, self.kryo))
         };
         let (Some(key), Some(value)) = (compile(&SerializerKey::Key), compile(&SerializerKey::Value)) else {
+            state.not_decoded = count;
             return;
         };
         let limits = self.question.json();
@@ -301,6 +311,7 @@ impl Reading<'_> {
                 state.shown.push(Element { subtask, index, key, value, is_opaque: opaque });
             }
             if !whole {
+                state.not_decoded = count - index - 1;
                 break;
             }
         }

@@ -297,6 +297,7 @@ impl OfOperator<'_> {
             subtasks: Vec::new(),
             shown: Vec::new(),
             opaque: 0,
+            not_decoded: 0,
             not_read: 0,
             damaged: 0,
         }
@@ -307,7 +308,7 @@ impl OfOperator<'_> {
         let is_empty = subtasks.values().all(|state| state.elements == Some(0));
         if let Some(legacy) = roles::legacy(name, role).filter(|_| !is_empty) {
             let message = format!(
-                "state {name:?} is one of {}, which Flink 2 and newer versions of the connector do not have",
+                "state {name:?} is one of {}, which Flink 2, or the connector for it, no longer offers",
                 legacy.class
             );
             let finding = Finding::warning("legacy_connector", message, legacy.remedy);
@@ -374,14 +375,20 @@ impl OfOperator<'_> {
 /// Whether the copies of a broadcast state hold the same entries.
 fn copies_agree(subtasks: &BTreeMap<u32, StateDigest>) -> Option<bool> {
     let is_broadcast = |state: &&StateDigest| state.mode == DistributionMode::Broadcast;
-    let copies: Vec<Option<u64>> =
-        subtasks.values().filter(is_broadcast).map(|state| state.fingerprint).collect();
-    let mut known = copies.iter().flatten();
-    let first = known.next()?;
-    if known.any(|other| other != first) {
+    let copies: Vec<&StateDigest> = subtasks.values().filter(is_broadcast).collect();
+    let (first, others) = copies.split_first().filter(|(_, others)| !others.is_empty())?;
+    // The same bytes are the same entries, whether one can decode them or not.
+    let same = |other: &&StateDigest| {
+        if first.bytes_hash? == other.bytes_hash? {
+            return Some(true);
+        }
+        Some(first.fingerprint? == other.fingerprint?)
+    };
+    let same: Vec<Option<bool>> = others.iter().map(same).collect();
+    if same.contains(&Some(false)) {
         return Some(false);
     }
-    (copies.len() > 1 && copies.iter().all(Option::is_some)).then_some(true)
+    same.iter().all(Option::is_some).then_some(true)
 }
 
 /// Adds a subtask's part of a state.
@@ -406,6 +413,7 @@ fn add_subtask(
         if state.elements.is_none() {
             state.elements = part.elements;
             state.shown = part.shown;
+            state.not_decoded = part.not_decoded;
         }
     } else {
         state.elements = Some(state.elements.unwrap_or(0).saturating_add(part.elements.unwrap_or(0)));

@@ -104,7 +104,7 @@ fn told(subtask: Option<u32>, split: Decoded) -> Split {
         Decoded::File(file) => {
             let position = match file.position {
                 None => format!("byte {} (not begun)", file.offset),
-                Some((-1, records)) => format!("record {records} of it"),
+                Some((-1, records)) => format!("behind {records} records"),
                 Some((offset, 0)) => format!("byte {offset}"),
                 Some((offset, records)) => format!("{records} records behind byte {offset}"),
             };

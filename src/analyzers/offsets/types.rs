@@ -372,6 +372,8 @@ pub struct State {
     pub shown: Vec<Element>,
     /// Of those shown, how many have parts that cannot be decoded.
     pub opaque: u64,
+    /// Entries of a broadcast state behind one whose length nobody knows.
+    pub not_decoded: u64,
     /// Elements that were not read because their stream is too large.
     pub not_read: u64,
     /// Elements that are damaged.
