@@ -1,6 +1,6 @@
 //! `statescope cat`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::{self, Write};
 use std::num::NonZeroUsize;
 
@@ -13,9 +13,10 @@ use crate::analyzers::analysis::{ReferenceTime, Settings, Witness};
 use crate::analyzers::entries::{EntryFilter, EntryPlan, EntryQuestion, KeyLookup, KeyRange, narrow};
 use crate::analyzers::overview::{self, Filter, Overview, StateSummary};
 use crate::model::{
-    Details, Finding, KeyGroupRange, KeyedContent, KeyedDetails, Operator, Severity, Snapshot,
+    Details, Finding, KeyGroupRange, KeyedContent, KeyedDetails, Operator, Severity, Snapshot, Subtask,
 };
-use crate::readers::snapshot::{ReadOptions, SnapshotReading, open_snapshot};
+use crate::readers::details::{Depth, DepthFn};
+use crate::readers::snapshot::{OpenSnapshot, ReadOptions, SnapshotReading, open_snapshot_to};
 use crate::scan::entries::{Ask, Printed};
 use crate::scan::{Input, Progress, Scan, ScanOptions, ScanPartial};
 use crate::storage::Storage;
@@ -103,61 +104,61 @@ impl Cat {
         let storage = self.reading.stores()?;
         let (file, _) = super::snapshot(&storage, &self.path, &location, self.reading.in_flight())?;
         let options = ReadOptions { relocate: rules, in_flight: self.reading.in_flight(), properties: false };
-        let mut open =
-            open_snapshot(&storage, &file, &options).map_err(|error| super::no_snapshot(&file, &error))?;
-        let filter = Filter { state: None, ..self.selection.filter() };
-        let context = super::context(&file, open.places(), filter, uids, false);
-        let overview = overview::overview(open.snapshot.clone(), open.details.clone(), Vec::new(), context);
+        let opened = |depth: DepthFn<'_>| {
+            open_snapshot_to(&storage, &file, &options, depth)
+                .map_err(|error| super::no_snapshot(&file, &error))
+        };
         let state = self.selection.state.as_deref().unwrap_or_default();
-        let operator = chosen(&overview, &open.snapshot, state)?;
+        let overview = |open: &OpenSnapshot<'_>| {
+            let filter = Filter { state: None, ..self.selection.filter() };
+            let context = super::context(&file, open.places(), filter, uids.clone(), false);
+            overview::overview(open.snapshot.clone(), open.details.clone(), Vec::new(), context)
+        };
+        let is_part = self.key.is_some() || self.key_hex.is_some() || self.key_group.is_some();
+        // Of a part, no more is read than what tells where it is.
+        let mut open = opened(if is_part { &nothing } else { &whole })?;
+        if is_part {
+            let operators: HashSet<String> = overview(&open).operators.into_iter().map(|it| it.id).collect();
+            let ids: Vec<String> = open.snapshot.operators.iter().map(|it| it.id.to_string()).collect();
+            open.read_to(&|index, subtask| {
+                let is_asked = ids.get(index).is_some_and(|id| operators.contains(id));
+                if is_asked { first_meta(subtask) } else { Depth::Nothing }
+            });
+        }
+        let operator = match chosen(&overview(&open), &open.snapshot, state) {
+            // States that a subtask never used are not in its meta data.
+            Err(_) if is_part => {
+                open.read_to(&whole);
+                chosen(&overview(&open), &open.snapshot, state)?
+            }
+            chosen => chosen?,
+        };
         let lookup = self.lookup(operator, state, &open.snapshot, &open.details)?;
-        let key_group =
-            self.key_group.map(|group| key_group_range(&open.snapshot, operator, group)).transpose()?;
-        let asked: Vec<KeyRange> = match &lookup {
-            Some(lookup) => lookup.ranges.iter().chain(&lookup.otherwise).cloned().collect(),
-            None => key_group.iter().cloned().collect(),
-        };
-        if !asked.is_empty() {
-            narrow(&mut open.details, operator, &asked);
-        }
-        let is_stale = open.snapshot.operators.get(operator).is_some_and(has_changes);
-        let select = |index: usize, name: &str| index == operator && name == state;
-        open.read_ends_of(self.options().kept(), &select);
-        let mut findings = std::mem::take(&mut open.findings);
-        let SnapshotReading { snapshot, details, tables, .. } = open.into_reading();
-        findings.extend(details.findings.iter().cloned());
-        let settings = Settings::new(ReferenceTime { at_ms: 0, witness: Witness::Clock });
-        let input = Input { snapshot: &snapshot, details: &details, tables: &tables, settings: &settings };
-        let mut scan = Scan::plan(input, &select);
-        findings.extend(scan.finish(&ScanPartial::default()).findings);
-        if let Some(range) = key_group {
-            scan.clip(&[range]);
-        }
+        let mut part = None;
         if let Some(lookup) = &lookup {
-            scan.clip(&lookup.ranges);
             question.keys.clone_from(&lookup.keys);
+            let (ranges, key_groups) = (lookup.ranges.clone(), lookup.key_groups.clone());
+            part = Some(Part { ranges, key_groups, is_exact: lookup.is_exact });
+        } else if let Some(group) = self.key_group {
+            let range = key_group_range(&open.snapshot, operator, group)?;
+            part = Some(Part { ranges: vec![range], key_groups: Some(vec![group]), is_exact: false });
         }
-        let plan = |keyed: &KeyedDetails| {
-            snapshot.operators.get(operator).map(|it| EntryPlan::compile(it, keyed, state, &snapshot))
-        };
-        let of_operator = details.keyed.iter().enumerate().filter(|(_, keyed)| keyed.operator == operator);
-        let plans: HashMap<usize, EntryPlan> =
-            of_operator.filter_map(|(handle, keyed)| Some((handle, plan(keyed)?))).collect();
-        let (mut printed, mut failure) = self.print(&scan, &storage, &plans, &question, out);
-        let otherwise = lookup.as_ref().map_or(&[][..], |lookup| &lookup.otherwise);
-        if printed.counts.entries == 0 && failure.is_none() && !otherwise.is_empty() {
-            let mut scan = Scan::plan(input, &select);
-            scan.clip(otherwise);
-            (printed, failure) = self.print(&scan, &storage, &plans, &question, out);
-        } else if let Some(KeyLookup { key_groups: None, .. }) = &lookup {
+        let target = Target { storage: &storage, operator, state, question: &question };
+        let Some(part) = part else { return self.print(open, target, None, out).end() };
+        open.read_to(&|index, subtask| part.depth(index == operator, subtask));
+        let printed = self.print(open, target, Some(&part), out);
+        let Some(lookup) = lookup else { return printed.end() };
+        if printed.printed.counts.entries == 0 && printed.failure.is_none() && !lookup.otherwise.is_empty() {
+            let part = Part { ranges: lookup.otherwise, key_groups: None, is_exact: lookup.is_exact };
+            let open = opened(&|index, subtask| part.depth(index == operator, subtask))?;
+            return self.print(open, target, Some(&part), out).end();
+        }
+        if lookup.key_groups.is_none() {
             eprintln!(
                 "statescope: bytes of keys of this type do not say which key group they are in; all were tried"
             );
         }
-        match failure {
-            Some(error) => Err(output_failure(error)),
-            None => Ok(tell(&printed, &findings, is_stale)),
-        }
+        printed.end()
     }
 
     fn question(&self) -> Result<EntryQuestion, Failure> {
@@ -202,14 +203,40 @@ impl Cat {
         lookup.map(Some).map_err(wrong("--key-hex"))
     }
 
+    /// Prints a state, or a part of it.
     fn print(
         &self,
-        scan: &Scan<'_>,
-        storage: &dyn Storage,
-        plans: &HashMap<usize, EntryPlan>,
-        question: &EntryQuestion,
+        mut open: OpenSnapshot<'_>,
+        target: Target<'_>,
+        part: Option<&Part>,
         out: &mut (dyn Write + Send),
-    ) -> (Printed, Option<io::Error>) {
+    ) -> End {
+        let Target { storage, operator, state, question } = target;
+        if let Some(part) = part {
+            narrow(&mut open.details, operator, &part.ranges);
+        }
+        let is_stale = open.snapshot.operators.get(operator).is_some_and(has_changes);
+        let select = |index: usize, name: &str| index == operator && name == state;
+        open.read_ends_of(self.options().kept(), &select);
+        let mut findings = std::mem::take(&mut open.findings);
+        let SnapshotReading { snapshot, details, tables, .. } = open.into_reading();
+        findings.extend(details.findings.iter().cloned());
+        let settings = Settings::new(ReferenceTime { at_ms: 0, witness: Witness::Clock });
+        let input = Input { snapshot: &snapshot, details: &details, tables: &tables, settings: &settings };
+        let mut scan = Scan::plan(input, &select);
+        findings.extend(scan.finish(&ScanPartial::default()).findings);
+        if let Some(part) = part {
+            scan.clip(&part.ranges);
+            if part.is_exact {
+                scan.skip_absent(storage, self.options());
+            }
+        }
+        let plan = |keyed: &KeyedDetails| {
+            snapshot.operators.get(operator).map(|it| EntryPlan::compile(it, keyed, state, &snapshot))
+        };
+        let of_operator = details.keyed.iter().enumerate().filter(|(_, keyed)| keyed.operator == operator);
+        let plans: HashMap<usize, EntryPlan> =
+            of_operator.filter_map(|(handle, keyed)| Some((handle, plan(keyed)?))).collect();
         let directory = std::env::temp_dir();
         let spill = || Box::new(SpillFile::new(&directory)) as Box<_>;
         let mut failure = None;
@@ -220,10 +247,70 @@ impl Cat {
                 false
             }
         };
-        let ask = Ask { plans, question, most: self.limit.unwrap_or(u64::MAX) };
+        let ask = Ask { plans: &plans, question, most: self.limit.unwrap_or(u64::MAX) };
         let progress = Progress::default();
         let printed = scan.entries(storage, self.options(), &progress, &spill, ask, &mut lines);
-        (printed, failure)
+        End { printed, findings, is_stale, failure }
+    }
+}
+
+/// What is printed.
+#[derive(Clone, Copy)]
+struct Target<'a> {
+    storage: &'a dyn Storage,
+    operator: usize,
+    state: &'a str,
+    question: &'a EntryQuestion,
+}
+
+/// A part of a state.
+struct Part {
+    ranges: Vec<KeyRange>,
+    /// The key groups that it is in, if that is known.
+    key_groups: Option<Vec<u32>>,
+    /// Whether each range is that of one composite key.
+    is_exact: bool,
+}
+
+impl Part {
+    /// How much is read of a subtask of the operator, or of another.
+    fn depth(&self, is_of_operator: bool, subtask: &Subtask) -> Depth {
+        let mut handles = subtask.managed_keyed.iter().chain(&subtask.raw_keyed);
+        let may_hold = |groups: &Vec<u32>| {
+            handles.any(|handle| groups.iter().any(|group| handle.key_groups.contains(*group)))
+        };
+        let is_read = is_of_operator && self.key_groups.as_ref().is_none_or(may_hold);
+        if is_read { Depth::Keyed } else { Depth::Nothing }
+    }
+}
+
+fn nothing(_: usize, _: &Subtask) -> Depth {
+    Depth::Nothing
+}
+
+fn whole(_: usize, _: &Subtask) -> Depth {
+    Depth::Whole
+}
+
+/// Meta data of the first subtask, which is that of all others, mostly.
+fn first_meta(subtask: &Subtask) -> Depth {
+    if subtask.index == 0 { Depth::KeyedMeta } else { Depth::Nothing }
+}
+
+/// What came of it.
+struct End {
+    printed: Printed,
+    findings: Vec<Finding>,
+    is_stale: bool,
+    failure: Option<io::Error>,
+}
+
+impl End {
+    fn end(self) -> Result<Exit, Failure> {
+        match self.failure {
+            Some(error) => Err(output_failure(error)),
+            None => Ok(tell(&self.printed, &self.findings, self.is_stale)),
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use statescope_formats::flink::metadata::Metadata;
 use statescope_formats::{Error as FormatError, Limits};
 
 use super::convert::snapshot_from_metadata;
-use super::details::{is_unknown, read_details, read_tails};
+use super::details::{Depth, DepthFn, is_unknown, read_details, read_tails};
 use super::discover::{METADATA, MetadataFile};
 use super::opener::{Opener, RelocateRule};
 use super::source::Source;
@@ -70,6 +70,11 @@ impl OpenSnapshot<'_> {
         read_tails(&mut self.opener, &self.snapshot, &mut self.details, room, select, false);
     }
 
+    /// Reads what was left out of subtasks, as far as `depth` says, instead of what was read before.
+    pub fn read_to(&mut self, depth: DepthFn<'_>) {
+        self.details = read_details(&mut self.opener, &self.snapshot, true, depth);
+    }
+
     /// Where the files were found that were read so far.
     #[must_use]
     pub fn places(&self) -> Places {
@@ -125,7 +130,7 @@ pub fn read_snapshot(
     file: &MetadataFile,
     options: &ReadOptions,
 ) -> Result<SnapshotReading, FormatError> {
-    let mut open = open(storage, file, options, options.properties)?;
+    let mut open = open(storage, file, options, options.properties, &|_, _| Depth::Whole)?;
     if options.properties {
         open.read_tails();
     }
@@ -141,7 +146,20 @@ pub fn open_snapshot<'s>(
     file: &MetadataFile,
     options: &ReadOptions,
 ) -> Result<OpenSnapshot<'s>, FormatError> {
-    open(storage, file, options, true)
+    open(storage, file, options, true, &|_, _| Depth::Whole)
+}
+
+/// Reads as much of a snapshot whose `_metadata` is at hand as `depth` says, but no tail of a table.
+///
+/// # Errors
+/// As [`decode_metadata`]; everything else is a finding.
+pub fn open_snapshot_to<'s>(
+    storage: &'s dyn Storage,
+    file: &MetadataFile,
+    options: &ReadOptions,
+    depth: DepthFn<'_>,
+) -> Result<OpenSnapshot<'s>, FormatError> {
+    open(storage, file, options, true, depth)
 }
 
 fn open<'s>(
@@ -149,6 +167,7 @@ fn open<'s>(
     file: &MetadataFile,
     options: &ReadOptions,
     bounds: bool,
+    depth: DepthFn<'_>,
 ) -> Result<OpenSnapshot<'s>, FormatError> {
     let (snapshot, findings) = decode_metadata(file)?;
     let mut opener = Opener::new(
@@ -158,6 +177,6 @@ fn open<'s>(
         options.relocate.clone(),
         options.in_flight,
     );
-    let details = read_details(&mut opener, &snapshot, bounds);
+    let details = read_details(&mut opener, &snapshot, bounds, depth);
     Ok(OpenSnapshot { snapshot, details, findings, opener })
 }

@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use statescope_formats::Error as FormatError;
 
-use super::details::{owner, read_details, read_tails};
+use super::details::{Depth, owner, read_details, read_tails};
 use super::discover::MetadataFile;
 use super::opener::{Holder, Known, Opener};
 use super::snapshot::{ReadOptions, SnapshotReading, decode_metadata};
@@ -53,7 +53,7 @@ impl<'s> Verifier<'s> {
         let ReadOptions { relocate, in_flight, .. } = &self.options;
         let mut opener =
             Opener::new(self.storage, directory, bytes, relocate.clone(), *in_flight).with_known(known);
-        let mut details = read_details(&mut opener, &snapshot, true);
+        let mut details = read_details(&mut opener, &snapshot, true, &|_, _| Depth::Whole);
         read_tails(&mut opener, &snapshot, &mut details, 0, &|_, _| false, true);
         ask_for_all(&mut opener, &snapshot, &details, &mut findings);
         handles(&snapshot, &mut findings);

@@ -14,6 +14,7 @@
 //! (`ahead`), and their indexes and data are announced to a [`ReadAhead`], in the order in which they will be decoded.
 //! What is read, and what comes of it, is the same.
 
+mod absent;
 mod ahead;
 pub mod deep;
 pub mod entries;

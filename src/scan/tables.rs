@@ -73,6 +73,11 @@ impl ScanTable {
         IndexFormat::of(&self.tail).is_ok_and(|format| format.is_partitioned())
     }
 
+    /// Whether a user key is not smaller than all of its keys.
+    pub(super) fn begins_before(&self, key: &[u8]) -> bool {
+        self.bounds.smallest.user_key.as_slice() <= key
+    }
+
     /// Whether any of its keys, or ends of its range tombstones, may lie in a range of user keys.
     pub(super) fn overlaps(&self, low: &[u8], high: Option<&[u8]>) -> bool {
         self.bounds.largest.user_key.as_slice() >= low
@@ -373,7 +378,7 @@ fn requests(table: &ScanTable, handles: &[BlockHandle]) -> Vec<ReadRequest> {
 }
 
 /// Reads stored blocks. Each comes with the offset at which its bytes begin.
-fn read_blocks(
+pub(super) fn read_blocks(
     storage: &dyn Storage,
     table: &ScanTable,
     handles: &[BlockHandle],

@@ -1,10 +1,19 @@
 //! `cat` against what the jobs know of their states, and against what `analyze` counts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
+use statescope::analyzers::analysis::{ReferenceTime, Settings, Spill, Witness};
+use statescope::analyzers::entries::{EntryPlan, EntryQuestion, KeyLookup, narrow};
+use statescope::readers::discover::{Target, discover};
+use statescope::readers::snapshot::{SnapshotReading, open_snapshot, read_snapshot};
+use statescope::scan::entries::Ask as EntryAsk;
+use statescope::scan::{Input, Progress, Scan, ScanOptions};
+use statescope::storage::{InFlight, LocalStorage, Metered};
+use statescope_formats::rocksdb::properties::IndexType;
 
-use super::support::{Fixture, fixture, fixtures, list, number, run_in, text};
+use super::support::object_server::{BUCKET, Behaviour, ObjectServer};
+use super::support::{Ask, Fixture, fixture, fixtures, list, number, run_in, text};
 
 fn lines(fixture: &Fixture, snapshot: &str, operator: &str, state: &str, more: &[&str]) -> Vec<Value> {
     lines_and_gaps(fixture, snapshot, operator, state, more).0
@@ -335,4 +344,155 @@ fn a_key_is_found_by_what_is_printed_of_it() {
     let wrong =
         run_in(&fixture.dir, &["cat", &newest, "--operator", "441d", "--state", "l_long", "--key", "nobody"]);
     assert!(wrong.code == 2 && wrong.stderr.starts_with("statescope: --key: "), "{wrong:?}");
+}
+
+/// How many runs of tables may hold a key of a key group, and whether an index of theirs is partitioned.
+fn runs_of(fixture: &Fixture, snapshot: &str, operator: &str, state: &str, line: &Value) -> (u64, bool) {
+    let storage = LocalStorage::new();
+    let file = match discover(&storage, &fixture.at(snapshot), InFlight::default()).unwrap() {
+        Target::Snapshot(file) => file,
+        other => panic!("{other:?}"),
+    };
+    let reading = read_snapshot(&storage, &file, &Ask::properties().options()).unwrap();
+    let (group, subtask) = (number(&line["key_group"]), number(&line["subtask"]));
+    let (mut level_0, mut levels, mut is_partitioned) = (0, BTreeSet::new(), false);
+    for keyed in &reading.details.keyed {
+        let is_of_operator = reading.snapshot.operators[keyed.operator].id.to_string() == operator;
+        let Some(database) = &keyed.database else { continue };
+        if !is_of_operator || u64::from(keyed.subtask) != subtask {
+            continue;
+        }
+        let family = database.column_families.iter().position(|name| name == state).unwrap();
+        for table in database.tables.iter().filter(|table| table.column_family == family) {
+            let (first, last) = table.key_groups.unwrap();
+            if (u64::from(first)..=u64::from(last)).contains(&group) {
+                match table.level {
+                    0 => level_0 += 1,
+                    level => drop(levels.insert(level)),
+                }
+                let properties = table.tail.as_ref().and_then(|tail| tail.properties.as_ref()).unwrap();
+                is_partitioned |= properties.index_type == Some(IndexType::TwoLevelIndexSearch);
+            }
+        }
+    }
+    (level_0 + levels.len() as u64, is_partitioned)
+}
+
+#[test]
+fn a_key_costs_a_few_requests() {
+    let (mut asked, mut partitioned, mut skipped) = (0, 0, 0);
+    for name in ["inc-1.20", "levels-2.3", "lz4-bloom-1.20", "zstd-partitioned-2.3", "forst-2.3"] {
+        let fixture = fixture(name);
+        let snapshot = fixture.newest();
+        let server = ObjectServer::start(Behaviour::default());
+        server.put_directory(&fixture.dir.join("data"), "data/");
+        let at = format!("s3://{BUCKET}/{snapshot}");
+        let analysis =
+            run_in(&fixture.dir, &["analyze", &snapshot, "-o", "json", "--rows", "0", "--depth", "index"]);
+        let analysis = analysis.json();
+        for state in list(&analysis["states"]) {
+            let (operator, state, kind) =
+                (text(&state["operator_id"]), text(&state["name"]), text(&state["kind"]));
+            let all = lines(fixture, &snapshot, operator, state, &["--limit", "200"]);
+            let Some(line) = all.last().filter(|line| {
+                ["value", "list", "reducing", "aggregating"].contains(&kind)
+                    && line.get("namespace").is_none()
+                    && !line["key"].to_string().contains("$opaque")
+            }) else {
+                continue;
+            };
+            let (runs, is_partitioned) = runs_of(fixture, &snapshot, operator, state, line);
+            let key = line["key"].to_string();
+            let cat = |key: &str| {
+                let before = server.requests();
+                let args = ["cat", &at, "--operator", operator, "--state", state, "--key", key];
+                let remote = ["--anonymous", "--endpoint", server.endpoint(), "--memory", "1M"];
+                let run = run_in(&fixture.dir, &[&args[..], &remote].concat());
+                (run, server.requests() - before)
+            };
+            let (run, requests) = cat(&key);
+            if run.stderr.contains("--key-hex") || run.stderr.contains("all were tried") {
+                continue;
+            }
+            let what = format!("{name} {operator} {state} {key}: {runs} runs, {}", run.stderr);
+            assert_eq!(run.code, 0, "{what}");
+            let found: Vec<Value> =
+                run.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+            let is_key = |other: &&Value| other["key"] == line["key"];
+            assert_eq!(
+                found.len(),
+                lines(fixture, &snapshot, operator, state, &[]).iter().filter(is_key).count(),
+                "{what}"
+            );
+            // Each run that holds it may cost a read of its data.
+            let most = 5 + runs * (3 + 1 + 2 * u64::from(is_partitioned));
+            assert!(requests <= most, "{what}: {requests} of {most}");
+            asked += 1;
+            partitioned += u64::from(is_partitioned);
+            skipped += u64::from(requests < most);
+        }
+    }
+    assert!(asked > 20 && partitioned > 3 && skipped > 3, "{asked} {partitioned} {skipped}");
+}
+
+/// What a key's lookup costs where no table's end is kept: requests for tails, for filters, and for the rest; and how many lines
+/// there are, and tables.
+fn lookup(fixture: &Fixture, state: &str, key: &str) -> ([usize; 3], u64, usize) {
+    let at = fixture.recorded(&fixture.newest());
+    let storage = Metered::with_log(fixture.in_memory(|path| fixture.recorded(path)));
+    let file = match discover(&storage, &at, InFlight::default()).unwrap() {
+        Target::Snapshot(file) => file,
+        other => panic!("{other:?}"),
+    };
+    let mut open = open_snapshot(&storage, &file, &Ask::default().options()).unwrap();
+    let operator =
+        open.snapshot.operators.iter().position(|it| it.id.to_string().starts_with("ea08")).unwrap();
+    let lookup = KeyLookup::of_text(key, operator, state, &open.snapshot, &open.details).unwrap();
+    assert!(lookup.is_exact && lookup.otherwise.is_empty() && lookup.ranges.len() == 1, "{lookup:?}");
+    narrow(&mut open.details, operator, &lookup.ranges);
+    let count = || storage.meter().take_log().len();
+    count();
+    let select = |index: usize, name: &str| index == operator && name == state;
+    open.read_ends_of(0, &select);
+    let tails = count();
+    let SnapshotReading { snapshot, details, tables, .. } = open.into_reading();
+    let settings = Settings::new(ReferenceTime { at_ms: 0, witness: Witness::Clock });
+    let input = Input { snapshot: &snapshot, details: &details, tables: &tables, settings: &settings };
+    let mut scan = Scan::plan(input, &select);
+    scan.clip(&lookup.ranges);
+    let options = ScanOptions { threads: 1, memory: 1 << 20, requests: 4, checksums: true };
+    scan.skip_absent(&storage, options);
+    let filters = count();
+    let plan = |keyed| EntryPlan::compile(&snapshot.operators[operator], keyed, state, &snapshot);
+    let plans = details.keyed.iter().enumerate().filter(|(_, keyed)| keyed.operator == operator);
+    let plans = plans.map(|(handle, keyed)| (handle, plan(keyed))).collect();
+    let question = EntryQuestion { keys: lookup.keys.clone(), ..EntryQuestion::default() };
+    let ask = EntryAsk { plans: &plans, question: &question, most: u64::MAX };
+    let spill = || -> Box<dyn Spill> { unreachable!("nothing is sorted") };
+    let printed = scan.entries(&storage, options, &Progress::default(), &spill, ask, &mut |_| true);
+    assert_eq!(printed.damage, Vec::<String>::new());
+    ([tails, filters, count()], printed.counts.entries, tables.len())
+}
+
+#[test]
+fn filters_of_tables_spare_their_data() {
+    for (name, of_filter) in [("lz4-bloom-1.20", 1), ("zstd-partitioned-2.3", 2)] {
+        let fixture = fixture(name);
+        let all = lines(fixture, &fixture.newest(), "ea08", "v_long", &[]);
+        for line in all.iter().step_by(all.len() / 20) {
+            let ([tails, filters, data], entries, tables) =
+                lookup(fixture, "v_long", &line["key"].to_string());
+            assert_eq!((entries, tails), (1, tables), "{name} {line}");
+            assert_eq!(filters, tables * of_filter, "{name} {line}");
+            // An index, of a partitioned one a part too, and a block.
+            assert!((1 + of_filter..=tables * (1 + of_filter)).contains(&data), "{name} {line}: {data}");
+        }
+        let mut read = 0;
+        for absent in 0..200 {
+            let ([.., data], entries, _) = lookup(fixture, "v_long", &format!("\"nobody-{absent}\""));
+            assert_eq!(entries, 0);
+            read += usize::from(data > 0);
+        }
+        assert!(read <= 12, "{name}: {read} of 200 keys that are not there had tables read");
+    }
 }

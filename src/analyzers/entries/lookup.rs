@@ -1,8 +1,9 @@
 //! Where the entries of one key are.
 
 use serde_json::Value;
-use statescope_formats::flink::key::{KeyHash, key_group};
-use statescope_formats::flink::state_meta::{KeyedBackendMeta, StateKind};
+use statescope_formats::flink::key::{KeyGroupPrefix, KeyHash, KeyLayout, key_group};
+use statescope_formats::flink::serializer::{Basic, Kind};
+use statescope_formats::flink::state_meta::{KeyedBackendMeta, KeyedStateType, StateKind, StateMetaInfo};
 use statescope_formats::flink::value::{KryoVersion, ValueEncoder};
 
 use crate::model::{Details, KeyGroupRange, Operator, Snapshot};
@@ -21,6 +22,8 @@ pub struct KeyLookup {
     pub key_groups: Option<Vec<u32>>,
     /// Where its entries may be if they are not there: the hash of keys may be another one than what their bytes say.
     pub otherwise: Vec<KeyRange>,
+    /// Whether each range holds one composite key: filters of tables tell whether it is there.
+    pub is_exact: bool,
 }
 
 impl KeyLookup {
@@ -64,14 +67,25 @@ impl KeyLookup {
         let kryo = KryoVersion::of_metadata_version(snapshot.metadata_version);
         let meta = meta_of(operator, details)?;
         let operator = snapshot.operators.get(operator).ok_or("there is no such operator")?;
-        let is_timer = meta.states.iter().any(|it| it.name == state && it.kind == StateKind::PriorityQueue);
+        let info = meta.states.iter().find(|it| it.name == state);
+        let is_timer = info.is_some_and(|it| it.kind == StateKind::PriorityQueue);
+        let exact = info.and_then(|it| one_row(operator, meta, it));
         let hash = KeyHash::compile(&meta.key_serializer, kryo);
         let most = u32::try_from(operator.max_parallelism).unwrap_or(0);
         let groups: Option<Vec<u32>> =
             keys.iter().map(|key| hash.hash(key).map(|hash| key_group(hash, most))).collect();
         let ranges = |groups: &mut dyn Iterator<Item = u32>, key: &[u8]| -> Vec<KeyRange> {
             let key = if is_timer { &[][..] } else { key };
-            groups.map(|group| range(operator, group, key)).collect()
+            let range = |group| match &exact {
+                Some(layout) => {
+                    let mut low = Vec::new();
+                    layout.compose(group, key, VOID_NAMESPACE, &mut low);
+                    let high = [&low[..], &[0]].concat();
+                    (low, Some(high))
+                }
+                None => range(operator, group, key),
+            };
+            groups.map(range).collect()
         };
         let all = || sorted(keys.iter().flat_map(|key| ranges(&mut (0..most), key)).collect());
         let (found, otherwise) = match &groups {
@@ -82,7 +96,7 @@ impl KeyLookup {
             }
             None => (all(), Vec::new()),
         };
-        Ok(Self { keys, ranges: found, key_groups: groups, otherwise })
+        Ok(Self { keys, ranges: found, key_groups: groups, otherwise, is_exact: exact.is_some() })
     }
 }
 
@@ -105,6 +119,20 @@ pub fn narrow(details: &mut Details, operator: usize, ranges: &[KeyRange]) {
 fn meta_of(operator: usize, details: &Details) -> Result<&KeyedBackendMeta, &'static str> {
     let mut handles = details.keyed.iter().filter(|keyed| keyed.operator == operator);
     handles.find_map(|keyed| keyed.meta.as_deref()).ok_or("the type of keys is not known")
+}
+
+/// What is written where there are no namespaces.
+const VOID_NAMESPACE: &[u8] = &[0];
+
+/// The composite keys of a state that has one row for each key, outside of windows.
+fn one_row(operator: &Operator, meta: &KeyedBackendMeta, state: &StateMetaInfo) -> Option<KeyLayout> {
+    use KeyedStateType::{Aggregating, Folding, List, Reducing, Value};
+
+    let (StateKind::KeyValue(kind) | StateKind::KeyValueV2(kind)) = state.kind else { return None };
+    let is_one = matches!(kind, Value | List | Reducing | Aggregating | Folding)
+        && state.namespace_serializer()?.kind == Kind::Basic(Basic::VoidNamespace);
+    let prefix = KeyGroupPrefix::of_max_parallelism(operator.max_parallelism);
+    KeyLayout::of_state(prefix, &meta.key_serializer, state).filter(|_| is_one)
 }
 
 /// In ascending order, each key once: ranges lie within one another or apart.

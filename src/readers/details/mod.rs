@@ -26,15 +26,22 @@ use crate::model::{
 };
 pub(super) use database::{manifest_part, some_of, tables};
 pub(super) use plan::META_LIMIT;
+pub use plan::{Depth, DepthFn};
 use plan::{Job, Plan};
 pub(crate) use tails::{TableEnd, WantedEnd, end_length, read_ends};
 pub(super) use tails::{read_tails, sst_size_differs};
 
-/// Reads the details of a snapshot, but no tails of tables. Their boundaries are kept if they are asked for.
-pub fn read_details(opener: &mut Opener<'_>, snapshot: &Snapshot, bounds: bool) -> Details {
+/// Reads the details of a snapshot, of each subtask as far as `depth` says, but no tails of tables. Their boundaries are
+/// kept if they are asked for.
+pub fn read_details(
+    opener: &mut Opener<'_>,
+    snapshot: &Snapshot,
+    bounds: bool,
+    depth: DepthFn<'_>,
+) -> Details {
     let mut plan = Plan::default();
     for (index, operator) in snapshot.operators.iter().enumerate() {
-        plan.operator(snapshot, index, operator);
+        plan.operator(snapshot, index, operator, depth);
     }
     let parts = opener.read(snapshot, &plan.wanted);
     let parts = Parts { parts, names: plan.names };
@@ -185,7 +192,7 @@ fn decode_job(snapshot: &Snapshot, job: Job<'_>, parts: &Parts, decoded: &Decode
         snapshot.operators.get(operator).map_or_else(String::new, |o| owner(o, subtask))
     };
     match job {
-        Job::Database { operator, subtask, state, database, meta, current, manifests, options } => {
+        Job::Database { operator, subtask, state, database, meta, current, manifests, options, depth } => {
             let owner = whose(operator, subtask);
             let findings = &mut details.findings;
             let meta = meta
@@ -196,7 +203,11 @@ fn decode_job(snapshot: &Snapshot, job: Job<'_>, parts: &Parts, decoded: &Decode
                 .and_then(|part| options_of(decoded, part, &owner, findings));
             let prefix = snapshot.operators.get(operator).map_or(1, Operator::key_group_prefix);
             let before = findings.len();
-            let manifest = manifest_part(parts, current, &manifests, &owner, findings);
+            let manifest = match (depth, manifests.as_slice()) {
+                (Depth::KeyedMeta | Depth::Nothing, _) => None,
+                (Depth::Keyed, [(name, at)]) => parts.get(*at, &owner, findings).map(|part| (*name, part)),
+                _ => manifest_part(parts, current, &manifests, &owner, findings),
+            };
             for finding in findings.iter_mut().skip(before) {
                 finding.about.get_or_insert(About::Subtask { operator, subtask });
             }

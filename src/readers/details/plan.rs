@@ -2,8 +2,8 @@
 
 use super::super::opener::Wanted;
 use crate::model::{
-    DatabaseFileKind, DatabaseHandle, FileId, KeyGroupStream, KeyedContent, KeyedState, Operator,
-    OperatorStateHandle, Place, Snapshot,
+    DatabaseFile, DatabaseFileKind, DatabaseHandle, FileId, KeyGroupStream, KeyedContent, KeyedState,
+    Operator, OperatorStateHandle, Place, Snapshot, Subtask,
 };
 use crate::storage::Span;
 
@@ -15,6 +15,22 @@ const HEAD_LIMIT: u64 = 16 << 20;
 
 /// Streams of operator state up to this size are read whole: it costs the same request.
 const SMALL_STREAM: u64 = 64 << 10;
+
+/// What is read of a subtask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// All that small files say.
+    Whole,
+    /// What is needed to find a key: no operator state, and no CURRENT where there is but one MANIFEST.
+    Keyed,
+    /// Which keyed states there are, and of what types.
+    KeyedMeta,
+    /// Nothing.
+    Nothing,
+}
+
+/// Says what is read of a subtask, given the index of its operator.
+pub type DepthFn<'a> = &'a dyn Fn(usize, &Subtask) -> Depth;
 
 /// What is to be read and what is to be made of it.
 #[derive(Default)]
@@ -34,6 +50,7 @@ pub(super) enum Job<'a> {
         current: Option<usize>,
         manifests: Vec<(&'a str, usize)>,
         options: Option<usize>,
+        depth: Depth,
     },
     Stream {
         operator: usize,
@@ -63,13 +80,23 @@ impl<'a> Plan<'a> {
         self.wanted.len() - 1
     }
 
-    pub(super) fn operator(&mut self, snapshot: &'a Snapshot, index: usize, operator: &'a Operator) {
+    pub(super) fn operator(
+        &mut self,
+        snapshot: &'a Snapshot,
+        index: usize,
+        operator: &'a Operator,
+        depth: DepthFn<'_>,
+    ) {
         for subtask in &operator.subtasks {
+            let depth = depth(index, subtask);
+            if depth == Depth::Nothing {
+                continue;
+            }
             if let Some(state) = &subtask.managed_keyed {
                 let mut handles = Vec::new();
                 state.walk(&mut |inner| handles.push(inner));
                 for state in handles {
-                    self.keyed(snapshot, index, subtask.index, state);
+                    self.keyed(snapshot, index, subtask.index, state, depth);
                 }
             }
             if let Some(state) = &subtask.raw_keyed {
@@ -79,15 +106,22 @@ impl<'a> Plan<'a> {
                     self.raw(snapshot, index, subtask.index, state);
                 }
             }
-            if let Some(handle) = &subtask.managed_operator {
+            if let Some(handle) = subtask.managed_operator.as_ref().filter(|_| depth == Depth::Whole) {
                 self.operator_state(snapshot, index, subtask.index, handle);
             }
         }
     }
 
-    fn keyed(&mut self, snapshot: &'a Snapshot, operator: usize, subtask: u32, state: &'a KeyedState) {
+    fn keyed(
+        &mut self,
+        snapshot: &'a Snapshot,
+        operator: usize,
+        subtask: u32,
+        state: &'a KeyedState,
+        depth: Depth,
+    ) {
         match &state.content {
-            KeyedContent::Database(database) => self.database(operator, subtask, state, database),
+            KeyedContent::Database(database) => self.database(operator, subtask, state, database, depth),
             KeyedContent::Stream(stream) => {
                 let size = snapshot.file(stream.stream).map_or(0, |f| f.size);
                 let span = Span::Range(0..head_end(stream.offsets.iter().copied().filter(|&o| o > 0), size));
@@ -104,13 +138,17 @@ impl<'a> Plan<'a> {
         subtask: u32,
         state: &'a KeyedState,
         database: &'a DatabaseHandle,
+        depth: Depth,
     ) {
         let full = Span::Full { limit: META_LIMIT };
         let meta = database.meta.map(|id| self.want(id, full.clone(), "the meta data of a keyed backend"));
         let (mut current, mut manifests, mut options) = (None, Vec::new(), None::<(&str, FileId)>);
-        for entry in &database.files {
+        let is_manifest = |entry: &&DatabaseFile| entry.kind() == DatabaseFileKind::Manifest;
+        let is_plain = depth == Depth::Keyed && database.files.iter().filter(is_manifest).count() == 1;
+        for entry in database.files.iter().filter(|_| depth != Depth::KeyedMeta) {
             let Some(id) = entry.file else { continue };
             match entry.kind() {
+                DatabaseFileKind::Current if is_plain => {}
                 DatabaseFileKind::Current => {
                     current = Some(self.want(id, full.clone(), "the CURRENT file of a database"));
                 }
@@ -138,6 +176,7 @@ impl<'a> Plan<'a> {
             current,
             manifests,
             options,
+            depth,
         });
     }
 

@@ -6,6 +6,8 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::io::{self, BufReader, Read};
 
+use statescope_formats::rocksdb::data_block::common_prefix;
+
 use crate::analyzers::analysis::Spill;
 
 /// A row in memory: where its key begins, and how long key and value are.
@@ -23,6 +25,8 @@ pub(super) struct Sorter {
     rows: Vec<Row>,
     /// Whether all rows in memory came in order.
     ascending: bool,
+    /// How many bytes all keys in memory begin with in common.
+    common: usize,
     spill: Option<Box<dyn Spill>>,
     spilled: bool,
 }
@@ -44,7 +48,15 @@ impl From<io::Error> for SortError {
 impl Sorter {
     /// Keeps about so many bytes in memory.
     pub(super) fn new(memory: usize, spill: Option<Box<dyn Spill>>) -> Self {
-        Self { memory, arena: Vec::new(), rows: Vec::new(), ascending: true, spill, spilled: false }
+        Self {
+            memory,
+            arena: Vec::new(),
+            rows: Vec::new(),
+            ascending: true,
+            common: 0,
+            spill,
+            spilled: false,
+        }
     }
 
     fn key(&self, row: Row) -> &[u8] {
@@ -58,7 +70,8 @@ impl Sorter {
 
     /// Whether there is room for another row of so many bytes.
     pub(super) fn has_room(&self, bytes: usize) -> bool {
-        let used = self.arena.len() + self.rows.len() * size_of::<Row>();
+        // Sorting takes as much again for each row, and eight bytes.
+        let used = self.arena.len() + self.rows.len() * (3 * size_of::<Row>());
         self.rows.is_empty() || used.saturating_add(bytes) <= self.memory
     }
 
@@ -75,18 +88,34 @@ impl Sorter {
         if self.ascending && self.rows.last().is_some_and(|last| self.key(*last) >= key) {
             self.ascending = false;
         }
+        self.common = match self.rows.first() {
+            Some(first) => self.common.min(common_prefix(self.key(*first), key)),
+            None => key.len(),
+        };
         self.rows.push(Row { start: self.arena.len(), key: key.len(), value: value.len() });
         self.arena.extend_from_slice(key);
         self.arena.extend_from_slice(value);
         Ok(())
     }
 
+    /// Keys are compared by eight bytes in which they differ, and only where those are alike by all: that way, most comparisons
+    /// need not look at the keys.
     fn sort(&mut self) {
-        if !self.ascending {
-            let Self { rows, arena, .. } = self;
-            let key = |row: &Row| arena.get(row.start..row.start + row.key).unwrap_or_default();
-            rows.sort_by(|a, b| key(a).cmp(key(b)));
+        if self.ascending {
+            return;
         }
+        let Self { rows, arena, common, .. } = self;
+        let key = |row: &Row| arena.get(row.start..row.start + row.key).unwrap_or_default();
+        let head = |row: &Row| {
+            let mut head = [0; 8];
+            let differing = key(row).get(*common..).unwrap_or_default();
+            head.iter_mut().zip(differing).for_each(|(to, from)| *to = *from);
+            u64::from_be_bytes(head)
+        };
+        let mut headed: Vec<(u64, Row)> = rows.iter().map(|row| (head(row), *row)).collect();
+        headed.sort_by(|(a, row), (b, other)| a.cmp(b).then_with(|| key(row).cmp(key(other))));
+        rows.clear();
+        rows.extend(headed.into_iter().map(|(_, row)| row));
     }
 
     fn clear(&mut self) {
