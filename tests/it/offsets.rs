@@ -266,6 +266,103 @@ fn each_handle_costs_one_request() {
     }
 }
 
+/// A length and the bytes.
+fn sized(bytes: &[u8]) -> Vec<u8> {
+    [&u32::try_from(bytes.len()).unwrap().to_be_bytes()[..], bytes].concat()
+}
+
+/// Bytes with the version of their serializer.
+fn versioned(version: u32, bytes: &[u8]) -> Vec<u8> {
+    [&version.to_be_bytes()[..], &sized(bytes)].concat()
+}
+
+fn utf(text: &str) -> Vec<u8> {
+    [&u16::try_from(text.len()).unwrap().to_be_bytes()[..], text.as_bytes()].concat()
+}
+
+/// As `KafkaPartitionSplitSerializer` writes it.
+fn partition(partition: u32, start: i64, stop: i64) -> Vec<u8> {
+    let (start, stop) = (start.to_be_bytes(), stop.to_be_bytes());
+    [utf("orders"), partition.to_be_bytes().to_vec(), start.to_vec(), stop.to_vec()].concat()
+}
+
+/// Kafka's connector is not at hand: its bytes are built by hand from its serializers' sources, and put into streams that Flink wrote, in the place of what
+/// other connectors keep there.
+#[test]
+fn what_kafkas_source_and_sink_keep_is_told() {
+    let fixture = fixture("connectors-1.20");
+    let storage = LocalStorage::new();
+    let file = discover::read_metadata(&storage, &fixture.at(&fixture.newest())).unwrap();
+    let mut open = open_operator_states(&storage, &file, &ReadOptions::default()).unwrap();
+    let question = Question { limit: 10, opaque: 0, at_ms: None, memory: 1 << 20 };
+    let committable = [&3u16.to_be_bytes()[..], &4000i64.to_be_bytes(), &utf("orders-0-7")].concat();
+    let zero = 0u32.to_be_bytes();
+    let request = sized(&[&versioned(1, &committable)[..], &zero, &zero].concat());
+    let one = |version: u32| [version.to_be_bytes(), 1u32.to_be_bytes()].concat();
+    let subtask = sized(&[&zero[..], &one(0), &request, &one(0)[4..], &zero].concat());
+    let checkpoint = sized(&[&7i64.to_be_bytes()[..], &one(0)[4..], &one(2), &subtask].concat());
+    let collector = [&[0xb9, 0x1f, 0x25, 0x2c][..], &one(1), &checkpoint].concat();
+    let enumerator = [2u32.to_be_bytes(), zero].concat();
+    let enumerator = [enumerator, sized(&partition(0, 41, i64::MIN)), zero.to_vec()].concat();
+    let unassigned = 1u32.to_be_bytes();
+    let enumerator = [&enumerator[..], &sized(&partition(1, -2, -1)), &unassigned, &[1]].concat();
+    let finish = |reversed: bool, open: &mut statescope::readers::operator_state::OperatorStates<'_>| {
+        let mut collector_of = Collector::new(question);
+        let mut digests = Vec::new();
+        let mut source = 0;
+        open.streams(&|_| true, question.memory, &mut |snapshot, streams| {
+            for mut stream in streams {
+                let state = &stream.handle.states[0];
+                let element = match &*state.name {
+                    "SourceReaderState" if source == 0 => {
+                        source = stream.operator;
+                        versioned(0, &partition(0, i64::MAX, i64::MIN))
+                    }
+                    "streaming_committer_raw_states" => versioned(2, &collector),
+                    "writer_raw_states" => versioned(1, &utf("orders")),
+                    _ => continue,
+                };
+                let begin = usize::try_from(state.offsets[0]).unwrap();
+                let bytes = [&stream.bytes.unwrap()[..begin], &sized(&element)].concat();
+                stream.size = bytes.len() as u64;
+                stream.bytes = Some(bytes.into());
+                digests.push(Collector::digest(&question, snapshot, &stream));
+            }
+        });
+        if reversed {
+            digests.reverse();
+        }
+        digests.into_iter().for_each(|digest| collector_of.add(digest));
+        let mut coordinator =
+            open.coordinators(&|_| true).into_iter().find(|it| it.operator == source).unwrap();
+        coordinator.bytes = [&1u32.to_be_bytes()[..], &versioned(3, &enumerator)].concat().into();
+        collector_of.add_coordinator(coordinator);
+        let context = Context { location: "x".to_owned(), ..Context::default() };
+        let offsets = collector_of.finish(&open.snapshot, Vec::new(), context);
+        assert!(offsets.findings.is_empty(), "{:?}", offsets.findings);
+        serde_json::to_value(&offsets).unwrap()
+    };
+    let offsets = finish(false, &mut open);
+    let kafka = &offsets["sources"][0];
+    assert_eq!((&kafka["connector"], &kafka["evidence"]), (&"kafka".into(), &"layout".into()));
+    let split = &kafka["splits"][0];
+    assert_eq!((text(&split["name"]), text(&split["position"])), ("orders-0", "9223372036854775807"));
+    assert_eq!((split["kafka"]["offset"].as_i64(), &split["end"]), (Some(i64::MAX), &Value::Null));
+    let waiting = &kafka["enumerator"]["unassigned"][0];
+    assert_eq!((text(&waiting["position"]), text(&waiting["end"])), ("earliest", "latest"));
+    assert_eq!(waiting["kafka"]["offset"].as_i64(), Some(-2));
+    assert_eq!(kafka["enumerator"]["discovered"], true);
+    let sinks = list(&offsets["sinks"]);
+    assert!(sinks.iter().all(|sink| sink["sink"] == "kafka"), "{sinks:?}");
+    let committer = sinks.iter().find(|sink| sink["writers"] == Value::Array(Vec::new())).unwrap();
+    let transaction = &committer["uncommitted"][0];
+    assert_eq!((text(&transaction["name"]), transaction["checkpoint_id"].as_i64()), ("orders-0-7", Some(7)));
+    assert_eq!(text(&transaction["text"]), "producer 4000, epoch 3");
+    let writer = sinks.iter().find(|sink| sink["states"][0] == "writer_raw_states").unwrap();
+    assert_eq!(text(&writer["writers"][0]["name"]), "orders");
+    assert_eq!(finish(true, &mut open), offsets);
+}
+
 #[test]
 fn what_does_not_fit_into_memory_is_said() {
     let fixture = fixture("levels-2.3");

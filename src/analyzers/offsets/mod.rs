@@ -146,7 +146,11 @@ impl Collector {
             }
         }
         offsets.totals.add(&offsets.sources, &offsets.sinks, &offsets.states);
-        findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+        // Whatever the order in which streams came.
+        findings.sort_by(|a, b| {
+            let rest = |it: &Finding| (it.part.clone(), it.code, it.offset, it.message.clone());
+            b.severity.cmp(&a.severity).then_with(|| rest(a).cmp(&rest(b)))
+        });
         offsets.findings = findings;
         offsets
     }
