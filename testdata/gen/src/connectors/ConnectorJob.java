@@ -50,6 +50,9 @@ final class ConnectorJob implements Job {
         lines.addSink(new TwoPhase(SINKS)).name("two-phase").uid("two-phase-uid");
         truth.op("rolled: Writer", "rolled-uid");
         truth.op("open: Writer", "open-uid");
+        // Flink makes these of the sinks' uids.
+        truth.op("rolled: Committer", "Sink Committer: rolled-uid");
+        truth.op("open: Committer", "Sink Committer: open-uid");
         truth.op("Sink: two-phase", "two-phase-uid");
         Legacy.attach(lines, truth);
     }
