@@ -43,7 +43,8 @@ impl<'a> OperatorStateParts<'a> {
     /// Parts of a stream of this size, of which `bytes` is the begin or all, with the offsets of all parts as the handle records them.
     #[must_use]
     pub fn new(bytes: &'a [u8], size: u64, compressed: bool, offsets: impl Iterator<Item = i64>) -> Self {
-        let mut bounds: Vec<u64> = offsets.filter_map(|offset| u64::try_from(offset).ok()).collect();
+        let within = |offset| u64::try_from(offset).ok().filter(|&offset| offset <= size);
+        let mut bounds: Vec<u64> = offsets.filter_map(within).collect();
         bounds.push(size);
         bounds.sort_unstable();
         bounds.dedup();
@@ -189,6 +190,9 @@ mod tests {
         let part = |offset| parts.part(offset, 100).unwrap().map(|part| part.bytes.into_owned());
         assert_eq!((part(4), part(7)), (Some(b"aaa".to_vec()), Some(b"bbbbbb".to_vec())));
         assert_eq!((parts.stored(4), parts.stored(7), parts.stored(-1), parts.stored(13)), (3, 6, 0, 0));
+        // An offset that is not in the stream bounds nothing.
+        let beyond = OperatorStateParts::new(bytes, 13, false, [7, i64::MAX].into_iter());
+        assert_eq!((beyond.stored(7), beyond.stored(i64::MAX)), (6, 0));
         parts.part(14, 100).unwrap_err();
         parts.part(-1, 100).unwrap_err();
         parts.part(7, 5).unwrap_err();

@@ -476,9 +476,12 @@ fn transactions_of_the_producer_from_before() {
 
 type Decode = fn(&[u8]) -> Result<()>;
 
-/// Everything above, and who decodes it.
-fn everything() -> Vec<(Vec<u8>, Box<dyn Fn(&[u8]) -> Result<()>>)> {
-    let mut all: Vec<(Vec<u8>, Box<dyn Fn(&[u8]) -> Result<()>>)> = Vec::new();
+/// Bytes, and who decodes them.
+type Case = (Vec<u8>, Box<dyn Fn(&[u8]) -> Result<()>>);
+
+/// Everything above.
+fn everything() -> Vec<Case> {
+    let mut all: Vec<Case> = Vec::new();
     fn at(version: i32, bytes: &[u8]) -> Versioned<'_> {
         Versioned { version, bytes, offset: 0 }
     }
