@@ -4,7 +4,7 @@
 //! `cargo bench --bench streams`; `--entries N` makes states of so many entries (10,000,000), `--smoke` small ones, `--rounds N`
 //! measures N times (3); the best counts; `--only heap` measures rows of one of them, for a profiler. Snapshots have one state, a POJO of five fields by a Long, and lie where Cargo keeps
 //! temporary files of benches.
-#![allow(clippy::expect_used, clippy::panic, clippy::print_stdout, missing_docs)]
+#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::print_stdout, missing_docs)]
 
 #[path = "../formats/tests/support/metadata_writer.rs"]
 mod metadata_writer;

@@ -8,15 +8,19 @@ use clap::Args;
 
 use super::sizes::{byte_size, duration};
 use super::spill::SpillFile;
-use super::{Exit, Failure, Reading, Selection, current_dir, output_failure};
+use super::{Exit, Failure, Reading, Selection, channels, current_dir, output_failure};
 use crate::analyzers::analysis::{ReferenceTime, Settings, Witness};
+use crate::analyzers::channels::JsonLimits;
 use crate::analyzers::entries::{EntryFilter, EntryPlan, EntryQuestion, KeyLookup, KeyRange, narrow};
 use crate::analyzers::overview::{self, Filter, Overview, StateSummary};
 use crate::model::{
-    Details, Finding, KeyGroupRange, KeyedContent, KeyedDetails, Operator, Severity, Snapshot, Subtask,
+    Details, Finding, KeyGroupRange, KeyedContent, KeyedDetails, Operator, OperatorId, Severity, Snapshot,
+    Subtask,
 };
 use crate::readers::details::{Depth, DepthFn};
-use crate::readers::snapshot::{OpenSnapshot, ReadOptions, SnapshotReading, open_snapshot_to};
+use crate::readers::discover::MetadataFile;
+use crate::readers::opener::RelocateRule;
+use crate::readers::snapshot::{OpenSnapshot, ReadOptions, SnapshotReading, open_snapshot_to, read_snapshot};
 use crate::scan::entries::{Ask, Printed};
 use crate::scan::{Input, Progress, Scan, ScanOptions, ScanPartial};
 use crate::storage::Storage;
@@ -28,7 +32,7 @@ use crate::storage::Storage;
 /// decoded is told as {"$opaque": hex}. Lines are in the order of subtasks and keys' bytes.
 #[derive(Debug, Args)]
 #[command(
-    mut_arg("state", |state| state.required(true).value_name("NAME").help("The state, by its whole name")),
+    mut_arg("state", |state| state.required_unless_present("channels").conflicts_with("channels").value_name("NAME").help("The state, by its whole name")),
     mut_arg("operator", |operator| operator.help("The operator: a part of its name or uid, or the begin of its id; needed where several have such a state"))
 )]
 pub(super) struct Cat {
@@ -37,6 +41,15 @@ pub(super) struct Cat {
     path: String,
     #[command(flatten)]
     selection: Selection,
+    /// Print the elements of the in-flight data of an unaligned checkpoint instead: records, watermarks, and what else was in buffers
+    #[arg(long, conflicts_with_all = ["key", "key_hex", "key_group", "filter", "expired_at"])]
+    channels: bool,
+    /// The type of records in flight, which is not in a snapshot: a basic one, such as String or Long
+    #[arg(long, value_name = "TYPE", requires = "channels", conflicts_with = "record_like")]
+    record_type: Option<String>,
+    /// The keyed state whose values, or whose lists' elements, are of the type of records in flight
+    #[arg(long, value_name = "STATE", requires = "channels")]
+    record_like: Option<String>,
     /// Only entries of this key, as JSON as it is printed; quotes around a text may be left out. Where the key says which key
     /// group it is in, only that is read
     #[arg(long, value_name = "JSON", conflicts_with = "key_hex", allow_hyphen_values = true)]
@@ -103,7 +116,11 @@ impl Cat {
         let (rules, uids) = (self.reading.rules(&here)?, self.selection.uids()?);
         let storage = self.reading.stores()?;
         let (file, _) = super::snapshot(&storage, &self.path, &location, self.reading.in_flight())?;
-        let options = ReadOptions { relocate: rules, in_flight: self.reading.in_flight(), properties: false };
+        if self.channels {
+            return self.in_flight(out, &storage, &file, rules, uids);
+        }
+        let options =
+            ReadOptions { relocate: rules, in_flight: self.reading.in_flight(), ..ReadOptions::default() };
         let opened = |depth: DepthFn<'_>| {
             open_snapshot_to(&storage, &file, &options, depth)
                 .map_err(|error| super::no_snapshot(&file, &error))
@@ -159,6 +176,34 @@ impl Cat {
             );
         }
         printed.end()
+    }
+
+    /// Prints in-flight data.
+    fn in_flight(
+        &self,
+        out: &mut (dyn Write + Send),
+        storage: &dyn Storage,
+        file: &MetadataFile,
+        relocate: Vec<RelocateRule>,
+        uids: HashMap<OperatorId, String>,
+    ) -> Result<Exit, Failure> {
+        let options = ReadOptions {
+            relocate,
+            in_flight: self.reading.in_flight(),
+            channels: true,
+            ..ReadOptions::default()
+        };
+        let reading =
+            read_snapshot(storage, file, &options).map_err(|error| super::no_snapshot(file, &error))?;
+        let limits = JsonLimits { opaque: self.opaque, ..JsonLimits::default() };
+        let ask = channels::Ask {
+            operator: self.selection.operator.as_deref(),
+            record_type: self.record_type.as_deref(),
+            record_like: self.record_like.as_deref(),
+            most: self.limit.unwrap_or(u64::MAX),
+            limits,
+        };
+        channels::print(out, storage, reading, uids, self.options(), &ask)
     }
 
     fn question(&self) -> Result<EntryQuestion, Failure> {

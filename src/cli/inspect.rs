@@ -14,6 +14,8 @@ use crate::readers::opener::RelocateRule;
 use crate::readers::root;
 use crate::readers::snapshot::{ReadOptions, read_snapshot};
 use crate::report;
+use crate::scan::Progress;
+use crate::scan::channels::read_channels;
 use crate::storage::{Location, Storage};
 
 /// Say what is in a snapshot, or which snapshots are under a root.
@@ -21,7 +23,7 @@ use crate::storage::{Location, Storage};
 /// A snapshot is a chk-N or savepoint directory, its _metadata file, or a job's directory (its newest
 /// complete checkpoint). Any other directory is taken for a root, and the jobs and savepoints under it are
 /// listed. Only small files are read: _metadata, the backends' meta data, and RocksDB's CURRENT, MANIFEST and
-/// OPTIONS; no state. For a root only _metadata is read; --properties, --operator, --state, --uids and
+/// OPTIONS; no state. For a root only _metadata is read; --properties, --channels, --operator, --state, --uids and
 /// --relocate are about one snapshot.
 #[derive(Debug, Args)]
 pub(super) struct Inspect {
@@ -31,6 +33,9 @@ pub(super) struct Inspect {
     /// Read the tail of every SST file too: entries, deletions, raw bytes, compression
     #[arg(long)]
     properties: bool,
+    /// Read the in-flight data of an unaligned checkpoint too: records, watermarks, the largest channels
+    #[arg(long)]
+    channels: bool,
     /// List all snapshots of a job's directory instead of showing the newest
     #[arg(long)]
     list: bool,
@@ -97,14 +102,23 @@ impl Inspect {
             relocate: ask.rules,
             in_flight: self.common.reading.in_flight(),
             properties: self.properties,
+            channels: self.channels,
         };
         let now_ms = self.now_ms()?;
         let reading =
             read_snapshot(storage, file, &options).map_err(|error| super::no_snapshot(file, &error))?;
         let handles = self.common.format == Format::Json;
-        let context = super::context(file, reading.places, self.selection.filter(), ask.uids, handles);
+        let mut context = super::context(file, reading.places, self.selection.filter(), ask.uids, handles);
         let mut findings = reading.findings;
         findings.extend(finding);
+        if self.channels {
+            let options = super::channel_options(self.common.reading.in_flight());
+            let (snapshot, tables, progress) = (&reading.snapshot, &reading.tables, Progress::default());
+            let read = read_channels(storage, snapshot, tables, options, &progress, &|_| true);
+            let read = read.unwrap_or_default();
+            findings.extend(read.findings);
+            context.channels = Some(read.channels);
+        }
         let overview = overview::overview(reading.snapshot, reading.details, findings, context);
         match self.common.format {
             Format::Table => report::overview::write(out, &overview, self.common.layout(), now_ms),
@@ -123,6 +137,7 @@ impl Inspect {
     ) -> Result<Exit, Failure> {
         let given = [
             ("--properties", self.properties),
+            ("--channels", self.channels),
             ("--operator", self.selection.operator.is_some()),
             ("--state", self.selection.state.is_some()),
             ("--uids", self.selection.uids.is_some()),

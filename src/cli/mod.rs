@@ -2,6 +2,7 @@
 
 mod analyze;
 mod cat;
+mod channels;
 mod inspect;
 mod materialize;
 mod offsets;
@@ -13,6 +14,7 @@ mod verify;
 
 use std::collections::HashMap;
 use std::io::{self, IsTerminal, Write};
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -26,6 +28,7 @@ use crate::model::{Finding, OperatorId, Places, Severity, layout};
 use crate::readers::discover::{self, JobDirectory, MetadataFile, Target};
 use crate::readers::opener::RelocateRule;
 use crate::report::Layout;
+use crate::scan::ScanOptions;
 use crate::storage::{
     Access, CacheDirectory, FlinkConf, InFlight, Location, Meter, Storage, StorageError, StorageErrorKind,
     Stores,
@@ -392,8 +395,15 @@ fn context(
         places,
         handles,
         filter,
+        channels: None,
         uids,
     }
+}
+
+/// How in-flight data are read where nothing is said of threads and memory.
+fn channel_options(in_flight: InFlight) -> ScanOptions {
+    let threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    ScanOptions { threads, memory: 64 << 20, checksums: true, requests: in_flight.requests }
 }
 
 /// Some input could not be read if any finding says so.

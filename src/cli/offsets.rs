@@ -83,7 +83,8 @@ impl Offsets {
         let at_ms = self.at.as_deref().map(super::time).transpose()?;
         let storage = reading.stores()?;
         let (file, finding) = super::snapshot(&storage, &self.path, &location, reading.in_flight())?;
-        let options = ReadOptions { relocate: rules, in_flight: reading.in_flight(), properties: false };
+        let options =
+            ReadOptions { relocate: rules, in_flight: reading.in_flight(), ..ReadOptions::default() };
         let mut open = open_operator_states(&storage, &file, &options)
             .map_err(|error| super::no_snapshot(&file, &error))?;
         name_operators(&mut open.snapshot, &uids);

@@ -78,7 +78,8 @@ impl Verify {
             Err(error) if is_closed(&error) => Err(error),
             Err(error) => return Err(super::no_target(&location, &error)),
         };
-        let options = ReadOptions { relocate, in_flight: reading.in_flight(), properties: true };
+        let options =
+            ReadOptions { relocate, in_flight: reading.in_flight(), properties: true, channels: self.deep };
         let keep = if matches!(target, Ok(Target::Job(_))) { KEPT } else { 0 };
         let mut session = Session {
             storage: &storage,
@@ -164,7 +165,7 @@ pub(super) fn broken(
     directories: &[Location],
     in_flight: InFlight,
 ) -> Vec<(String, Effect, Vec<String>)> {
-    let options = ReadOptions { relocate: Vec::new(), in_flight, properties: false };
+    let options = ReadOptions { relocate: Vec::new(), in_flight, ..ReadOptions::default() };
     let mut session = Session { storage, small: Verifier::new(storage, options, KEPT), deep: None };
     let mut broken = Vec::new();
     for directory in directories {

@@ -284,17 +284,36 @@ pub struct OperatorStatePartitions {
     pub offsets: Box<[i64]>,
 }
 
-/// In-flight data of an unaligned checkpoint.
+/// In-flight data of an unaligned checkpoint: of one channel, or of several that a merged handle lists.
 #[derive(Debug, Clone)]
 pub struct ChannelState {
-    /// How many channels the handle holds.
-    pub channels: usize,
-    /// How many buffers.
-    pub buffers: u64,
+    /// The channels.
+    pub channels: Vec<Channel>,
     /// Bytes of buffers with their lengths.
     pub bytes: u64,
     /// The stream; several handles may share one.
     pub stream: Option<FileId>,
+}
+
+/// A channel with in-flight data.
+#[derive(Debug, Clone)]
+pub struct Channel {
+    /// The input gate, or the result partition.
+    pub gate: i32,
+    /// The channel of the gate, or the subpartition.
+    pub channel: i32,
+    /// Bytes of its buffers with their lengths.
+    pub bytes: u64,
+    /// Where its buffers begin in the stream, in the order of delivery.
+    pub offsets: Box<[i64]>,
+}
+
+impl ChannelState {
+    /// How many buffers.
+    #[must_use]
+    pub fn buffers(&self) -> u64 {
+        self.channels.iter().map(|channel| channel.offsets.len() as u64).sum()
+    }
 }
 
 /// An index into [`Snapshot::files`].
@@ -378,7 +397,7 @@ impl FileRole {
     /// Whether it may be large, and is read part by part.
     #[must_use]
     pub fn is_read_in_parts(self) -> bool {
-        matches!(self, Self::Sst | Self::KeyedStream | Self::RawKeyedStream)
+        matches!(self, Self::Sst | Self::KeyedStream | Self::RawKeyedStream | Self::Channel)
     }
 
     /// The role as it stands in output.

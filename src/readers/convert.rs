@@ -7,8 +7,8 @@ use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 use statescope_formats::flink::metadata as wire;
 
 use crate::model::{
-    Changelog, ChannelState, DatabaseFile, DatabaseFileKind, DatabaseHandle, FileId, FileRole, Finding,
-    KeyGroupStream, KeyedContent, KeyedState, MasterState, Operator, OperatorStateHandle,
+    Changelog, Channel, ChannelState, DatabaseFile, DatabaseFileKind, DatabaseHandle, FileId, FileRole,
+    Finding, KeyGroupStream, KeyedContent, KeyedState, MasterState, Operator, OperatorStateHandle,
     OperatorStatePartitions, Place, Snapshot, SnapshotKind, StateFile, Subtask,
 };
 
@@ -262,9 +262,14 @@ impl Builder {
     }
 
     fn channel(&mut self, handle: &wire::ChannelHandle<'_>) -> ChannelState {
+        let channels = handle.channels.iter().map(|channel| Channel {
+            gate: channel.gate,
+            channel: channel.channel,
+            bytes: unsigned(channel.size),
+            offsets: channel.offsets.iter().collect(),
+        });
         ChannelState {
-            channels: handle.channels.len(),
-            buffers: handle.channels.iter().map(|c| c.offsets.len() as u64).sum(),
+            channels: channels.collect(),
             bytes: unsigned(handle.size),
             stream: handle.stream.as_ref().map(|s| self.file(s, FileRole::Channel)),
         }

@@ -1,5 +1,6 @@
 //! Readers drive the pure decoders with storage and build the model.
 
+mod channels;
 mod convert;
 pub mod details;
 pub mod discover;

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use statescope_formats::flink::metadata::Metadata;
 use statescope_formats::{Error as FormatError, Limits};
 
+use super::channels::open_channels;
 use super::convert::snapshot_from_metadata;
 use super::details::{Depth, DepthFn, is_unknown, read_details, read_tails};
 use super::discover::{METADATA, MetadataFile};
@@ -12,6 +13,9 @@ use super::opener::{Opener, RelocateRule};
 use super::source::Source;
 use crate::model::{Details, Effect, FileId, Finding, Places, Snapshot};
 use crate::storage::{InFlight, Storage};
+
+/// How many bytes of files of in-flight data are kept for whoever reads on.
+const CHANNELS_KEPT: u64 = 16 << 20;
 
 /// How a snapshot is read.
 #[derive(Debug, Clone, Default)]
@@ -22,6 +26,8 @@ pub struct ReadOptions {
     pub in_flight: InFlight,
     /// Whether the tail of every SST is read.
     pub properties: bool,
+    /// Whether the files of in-flight data are found, at a request for each.
+    pub channels: bool,
 }
 
 /// A snapshot that was read.
@@ -35,7 +41,7 @@ pub struct SnapshotReading {
     pub findings: Vec<Finding>,
     /// Where files were found.
     pub places: Places,
-    /// Where the tables are, if their tails were read.
+    /// Where the tables are, if their tails were read, and the files of in-flight data, if they were found.
     pub tables: HashMap<FileId, Source>,
 }
 
@@ -68,6 +74,13 @@ impl OpenSnapshot<'_> {
     /// As [`read_ends`](Self::read_ends), of no tables but those of the states that are selected.
     pub fn read_ends_of(&mut self, room: u64, select: &dyn Fn(usize, &str) -> bool) {
         read_tails(&mut self.opener, &self.snapshot, &mut self.details, room, select, false);
+    }
+
+    /// Finds the files of in-flight data: one request each. Those that are small are read whole, and
+    /// [`SnapshotReading::tables`] keep them for whoever reads on.
+    pub fn open_channels(&mut self) {
+        let findings = open_channels(&mut self.opener, &self.snapshot, CHANNELS_KEPT);
+        self.findings.extend(findings);
     }
 
     /// Reads what was left out of subtasks, as far as `depth` says, instead of what was read before.
@@ -133,6 +146,9 @@ pub fn read_snapshot(
     let mut open = open(storage, file, options, options.properties, &|_, _| Depth::Whole)?;
     if options.properties {
         open.read_tails();
+    }
+    if options.channels {
+        open.open_channels();
     }
     Ok(open.into_reading())
 }

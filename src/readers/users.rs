@@ -38,7 +38,7 @@ pub fn users_of(
 ) -> Vec<FileUser> {
     let Ok(metadata) = read_metadata(storage, directory) else { return Vec::new() };
     let opened = |metadata| {
-        let options = ReadOptions { relocate: Vec::new(), in_flight, properties: false };
+        let options = ReadOptions { relocate: Vec::new(), in_flight, ..ReadOptions::default() };
         let opened = open_snapshot(storage, metadata, &options).ok()?;
         Some((opened.snapshot, Some(opened.details)))
     };

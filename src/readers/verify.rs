@@ -15,6 +15,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use statescope_formats::Error as FormatError;
 
+use super::channels::open_channels;
 use super::details::{Depth, owner, read_details, read_tails};
 use super::discover::MetadataFile;
 use super::opener::{Holder, Known, Opener};
@@ -55,6 +56,9 @@ impl<'s> Verifier<'s> {
             Opener::new(self.storage, directory, bytes, relocate.clone(), *in_flight).with_known(known);
         let mut details = read_details(&mut opener, &snapshot, true, &|_, _| Depth::Whole);
         read_tails(&mut opener, &snapshot, &mut details, 0, &|_, _| false, true);
+        if self.options.channels {
+            findings.extend(open_channels(&mut opener, &snapshot, 0));
+        }
         ask_for_all(&mut opener, &snapshot, &details, &mut findings);
         handles(&snapshot, &mut findings);
         levels(&snapshot, &details, &mut findings);
@@ -68,7 +72,7 @@ impl<'s> Verifier<'s> {
 fn ask_for_all(opener: &mut Opener<'_>, snapshot: &Snapshot, details: &Details, findings: &mut Vec<Finding>) {
     // Why a file could not be opened, or that its size is wrong, may be told already.
     let told = |code: &str| {
-        let found = details.findings.iter().filter(|finding| finding.code == code);
+        let found = details.findings.iter().chain(&*findings).filter(|finding| finding.code == code);
         found.filter_map(|finding| finding.about).collect::<HashSet<_>>()
     };
     let size_told = [told("file_size_differs"), told("sst_size_differs")];

@@ -1,6 +1,7 @@
 //! Renders results, and computes nothing: tables for people, JSON for programs.
 
 pub mod analysis;
+mod channels;
 pub mod json;
 pub mod offsets;
 pub mod overview;

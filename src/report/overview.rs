@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use super::table::{self, cut, one_line};
 use super::units::{age, bytes, count, counted, share, time};
-use super::{Layout, places, selection};
+use super::{Layout, channels, places, selection};
 use crate::analyzers::overview::{Overview, PropertySums, StateSummary, SubtaskSummary};
 use crate::model::{Scope, Severity};
 
@@ -24,6 +24,9 @@ pub fn write(out: &mut dyn Write, overview: &Overview, layout: Layout, now_ms: i
     }
     if filtered(overview) {
         selection::write(out, overview, layout)?;
+    }
+    if let Some(data) = &overview.in_flight {
+        channels::write(out, data, overview.totals.state_bytes, layout)?;
     }
     files(out, overview)?;
     if !overview.findings.is_empty() {

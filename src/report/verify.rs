@@ -175,6 +175,15 @@ fn about(out: &mut dyn Write, snapshot: &SnapshotVerification) -> io::Result<()>
             counted(deep.rows, "row", "rows"),
         )?;
     }
+    if let Some(deep) = snapshot.tables.and_then(|tables| tables.deep).filter(|deep| deep.channels > 0) {
+        writeln!(
+            out,
+            "  {} with {} in flight read buffer by buffer ({})",
+            counted(deep.channels, "channel", "channels"),
+            bytes(deep.channel_bytes),
+            counted(deep.channel_elements, "element", "elements"),
+        )?;
+    }
     if let Some(places) = &snapshot.places {
         places::write(out, places)?;
     }

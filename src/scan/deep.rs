@@ -1,4 +1,4 @@
-//! Reads every key group of streams, and every block of tables, to verify them: checksums, compression, the order of keys, the bounds that MANIFEST
+//! Reads every key group of streams, all in-flight data, and every block of tables, to verify them: checksums, compression, the order of keys, the bounds that MANIFEST
 //! records, and that there are as many entries as the properties say.
 //!
 //! A table costs a request for its index, one for its filter, and one for each stretch of data blocks. Its footer,
@@ -7,11 +7,11 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use statescope_formats::rocksdb::data_block::{EntryCursor, Next};
 use statescope_formats::rocksdb::internal_key::{InternalKeyBuf, MAX_SEQUENCE, ValueType};
 
+use super::channels::{channel_bytes, read_channels};
 use super::feed::{Feed, FeedTable, Reading};
 use super::stream::{self, CheckedStream, Stream};
 use super::tables::{OpenTable, ReadError, ScanTable, verify_others};
@@ -89,8 +89,10 @@ impl DeepVerifier {
         let tables = named.iter().map(|named| &named.table).filter(|table| self.known(table).is_none());
         let tables = tables.filter(|table| seen.insert(table.file));
         let tables = tables.map(|table| table.data_bytes().unwrap_or(table.size));
+        let streams = streams(subject);
         tables
-            .chain(streams(subject).iter().map(|(_, _, stream)| stream.bytes()))
+            .chain(streams.iter().map(|(_, _, stream)| stream.bytes()))
+            .chain([channel_bytes(subject.snapshot)])
             .fold(0, u64::saturating_add)
     }
 
@@ -123,9 +125,8 @@ impl DeepVerifier {
         let streams = streams(subject);
         let checked_streams =
             each_at_once(&streams, options.threads, |(_, _, stream)| stream::check(reading, stream));
-        if progress.stop.load(Ordering::Relaxed) {
-            return None;
-        }
+        let channels =
+            read_channels(storage, subject.snapshot, subject.tables, options, progress, &|_| true)?;
         let mut by_file: HashMap<FileId, Arc<Checked>> = HashMap::new();
         for (named, checked) in todo.iter().zip(checked) {
             if let Some(key) = key(&named.table) {
@@ -147,6 +148,12 @@ impl DeepVerifier {
             read.rows += checked.rows;
             read.stream_bytes = read.stream_bytes.saturating_add(checked.bytes);
         }
+        for channel in channels.channels.iter().filter(|channel| channel.tail.is_some()) {
+            read.channels += 1;
+            read.channel_bytes = read.channel_bytes.saturating_add(channel.bytes);
+            read.channel_elements += channel.elements.count();
+        }
+        findings.extend(channels.findings);
         Some((read, findings))
     }
 

@@ -16,6 +16,7 @@
 
 mod absent;
 mod ahead;
+pub mod channels;
 pub mod deep;
 pub mod entries;
 mod feed;

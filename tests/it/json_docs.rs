@@ -38,7 +38,7 @@ fn all_paths() -> [BTreeSet<String>; 5] {
         [const { BTreeSet::new() }; 5];
     for fixture in fixtures() {
         let newest = fixture.newest();
-        let run = run_in(&fixture.dir, &["inspect", &newest, "--properties", "-o", "json"]);
+        let run = run_in(&fixture.dir, &["inspect", &newest, "--properties", "--channels", "-o", "json"]);
         paths(&run.json(), "", &mut snapshot);
         let run = run_in(&fixture.dir, &["inspect", "data", "--list", "-o", "json"]);
         paths(&run.json(), "", &mut root);

@@ -11,6 +11,7 @@
 mod analyze;
 mod bad_input;
 mod cat;
+mod channels;
 mod cli;
 mod depths;
 mod determinism;

@@ -276,6 +276,7 @@ impl Ask {
                 .in_flight
                 .map_or_else(InFlight::default, |requests| InFlight { requests, ..InFlight::default() }),
             properties: self.properties,
+            channels: false,
         }
     }
 }
@@ -331,6 +332,7 @@ pub fn try_see(storage: &dyn Storage, at: &Location, ask: &Ask) -> Result<Seen, 
         modified_ms: file.modified_ms,
         places,
         filter: Filter::default(),
+        channels: None,
         uids: ask.uids.iter().map(|uid| (OperatorId::from_uid(uid), uid.clone())).collect::<HashMap<_, _>>(),
     };
     let overview = overview::overview(snapshot.clone(), details, findings, context);

@@ -8,6 +8,7 @@ use super::types::{
     StateSummary, SubtaskSummary, Totals,
 };
 use super::{files, handles, states};
+use crate::analyzers::channels::{ChannelRead, in_flight};
 use crate::model::{
     ChannelState, DatabaseHandle, Details, FileId, FileRole, Finding, KeyedContent, KeyedDetails,
     KeyedLayout, KeyedState, Operator, OperatorDetails, OperatorStateHandle, Place, Places, Snapshot,
@@ -31,6 +32,8 @@ pub struct Context {
     pub filter: Filter,
     /// Whether every handle is listed with its files.
     pub handles: bool,
+    /// What was read of in-flight data, in the order of [`channels`](crate::analyzers::channels::channels); none if it was not.
+    pub channels: Option<Vec<ChannelRead>>,
     /// Uids by the operator ids that they give (`--uids`).
     pub uids: HashMap<crate::model::OperatorId, String>,
 }
@@ -103,6 +106,10 @@ pub fn overview(
     operators.sort_by(|a, b| (b.bytes, &a.id).cmp(&(a.bytes, &b.id)));
     apply_filter(&context.filter, &mut all_states, &mut operators);
 
+    let in_flight = context.channels.as_ref().map(|read| {
+        let shown: HashSet<&str> = operators.iter().map(|operator| operator.id.as_str()).collect();
+        in_flight(&snapshot, read, &|operator| shown.contains(operator.id.to_string().as_str()))
+    });
     let files = files::summary(&snapshot, context.directory_name.as_deref(), context.job_id.as_deref());
     Overview {
         snapshot: snapshot_summary(&snapshot, &context, backends),
@@ -110,6 +117,7 @@ pub fn overview(
         filter: context.filter,
         states: all_states,
         operators,
+        in_flight,
         master_states: snapshot
             .master_states
             .iter()
@@ -346,7 +354,7 @@ impl<'a> Sum<'a> {
                 self.size(stream, seen);
             }
             self.bytes.in_flight = self.bytes.in_flight.saturating_add(channel.bytes);
-            self.in_flight_channels += channel.channels as u64;
+            self.in_flight_channels += channel.channels.len() as u64;
         }
     }
 
@@ -539,10 +547,24 @@ pub(in crate::analyzers) fn grouped<K: Hash + Eq>(
     findings
 }
 
+/// Whether an operator is meant by a part of its name or uid, or the begin of its id.
+fn is_named(wanted: &str, name: &Option<String>, uid: &Option<String>, id: &str) -> bool {
+    let fits = |name: &Option<String>| name.as_ref().is_some_and(|name| name.contains(wanted));
+    fits(name) || fits(uid) || id.starts_with(wanted)
+}
+
+impl Filter {
+    /// Whether an operator is selected, whatever states it has.
+    #[must_use]
+    pub fn fits_operator(&self, operator: &Operator) -> bool {
+        let wanted = self.operator.as_deref();
+        wanted.is_none_or(|wanted| is_named(wanted, &operator.name, &operator.uid, &operator.id.to_string()))
+    }
+}
+
 fn apply_filter(filter: &Filter, states: &mut Vec<StateSummary>, operators: &mut Vec<OperatorSummary>) {
     if let Some(wanted) = &filter.operator {
-        let fits = |name: &Option<String>| name.as_ref().is_some_and(|n| n.contains(wanted.as_str()));
-        operators.retain(|o| fits(&o.name) || fits(&o.uid) || o.id.starts_with(wanted.as_str()));
+        operators.retain(|o| is_named(wanted, &o.name, &o.uid, &o.id));
         let ids: HashSet<_> = operators.iter().map(|o| o.id.as_str()).collect();
         states.retain(|s| ids.contains(s.operator_id.as_str()));
     }

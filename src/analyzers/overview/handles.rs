@@ -76,8 +76,8 @@ fn channel(snapshot: &Snapshot, kind: &'static str, channel: &ChannelState) -> H
     HandleSummary {
         kind,
         bytes: Some(channel.bytes),
-        channels: Some(channel.channels as u64),
-        buffers: Some(channel.buffers),
+        channels: Some(channel.channels.len() as u64),
+        buffers: Some(channel.buffers()),
         files: channel.stream.and_then(|id| file(snapshot, id, None, None)).into_iter().collect(),
         ..HandleSummary::default()
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use crate::analyzers::channels::InFlightData;
 use crate::model::{Finding, Places, Scope};
 
 /// What a snapshot holds.
@@ -20,6 +21,8 @@ pub struct Overview {
     pub states: Vec<StateSummary>,
     /// Every operator, largest first.
     pub operators: Vec<OperatorSummary>,
+    /// In-flight data as far as it was read; none if it was not asked for.
+    pub in_flight: Option<InFlightData>,
     /// State of master hooks (such as those of Pravega sources); opaque bytes.
     pub master_states: Vec<MasterStateSummary>,
     /// The files behind the state.

@@ -55,6 +55,9 @@ pub const EFFECTS: &[(&str, Effect)] = &[
     ("sst_keys_out_of_bounds", Breaks),
     ("sst_entries_differ", Breaks),
     ("sst_not_checked", Unknown),
+    // In-flight data
+    ("channel_file_not_decoded", Breaks),
+    ("channel_damaged", Breaks),
     // Directories
     ("newest_disagree", Harmless),
     ("directory_not_listed", Unknown),

@@ -109,7 +109,7 @@ pub struct TablesChecked {
     pub deep: Option<DeepRead>,
 }
 
-/// What was read of SST files and streams, and fits. A file that several snapshots name is read once, and counts in each.
+/// What was read of SST files, streams and in-flight data, and fits. A file that several snapshots name is read once, and counts in each.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct DeepRead {
     /// SST files in which nothing is wrong.
@@ -124,6 +124,12 @@ pub struct DeepRead {
     pub key_groups: u64,
     /// Rows in them.
     pub rows: u64,
+    /// Channels with in-flight data of which all buffers could be read.
+    pub channels: u64,
+    /// Bytes of their buffers.
+    pub channel_bytes: u64,
+    /// Whole elements in them.
+    pub channel_elements: u64,
     /// Data blocks of which checksum, compression and order of keys are right.
     pub data_blocks: u64,
     /// Entries in them, range tombstones included.

@@ -30,7 +30,7 @@ const KINDS: [(&str, &str); 11] = [
     ("operator", "elements of operator state"),
     ("raw_operator", "raw operator state"),
     ("changes", "changes of a changelog"),
-    ("in_flight", "in-flight data"),
+    ("in_flight", "in-flight data; --deep reads it"),
     ("coordinator", "state of operator coordinators"),
     ("master", "state of master hooks"),
     ("other_database_files", "files of databases that are no tables, and not CURRENT, MANIFEST or OPTIONS"),
@@ -40,6 +40,8 @@ const KINDS: [(&str, &str); 11] = [
 struct Sums<'a> {
     by_kind: BTreeMap<&'a str, (u64, u64)>,
     seen: BTreeSet<FileId>,
+    /// Whether what `--deep` reads was read.
+    deep: bool,
 }
 
 impl Sums<'_> {
@@ -99,6 +101,9 @@ impl Sums<'_> {
                 self.file(snapshot, kind, stream);
             }
         }
+        if self.deep {
+            return;
+        }
         for ChannelState { stream, bytes, .. } in
             subtask.input_channels.iter().chain(&subtask.result_subpartitions)
         {
@@ -118,7 +123,7 @@ impl Sums<'_> {
 
 /// What nothing was checked of; of tables and streams that can be read too, unless they were.
 pub(super) fn not_checked(snapshot: &Snapshot, details: &Details, deep: bool) -> Vec<NotChecked> {
-    let mut sums = Sums::default();
+    let mut sums = Sums { deep, ..Sums::default() };
     if deep {
         let described = details.keyed.iter().filter(|keyed| keyed.meta.is_some());
         sums.seen.extend(described.filter_map(|keyed| keyed.stream.as_ref()).map(|stream| stream.file));

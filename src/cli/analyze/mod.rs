@@ -140,7 +140,7 @@ impl Analyze {
         let storage = reading.stores()?;
         let (file, newest) = super::snapshot(&storage, &self.path, &location, reading.in_flight())?;
         let options =
-            ReadOptions { relocate: rules.clone(), in_flight: reading.in_flight(), properties: false };
+            ReadOptions { relocate: rules.clone(), in_flight: reading.in_flight(), ..ReadOptions::default() };
         let mut open =
             open_snapshot(&storage, &file, &options).map_err(|error| super::no_snapshot(&file, &error))?;
         let overview = |open: &OpenSnapshot<'_>| {

@@ -261,6 +261,11 @@ impl<'s> Opener<'s> {
         }
     }
 
+    /// Nobody is to read on in a file.
+    pub(super) fn forget(&mut self, file: FileId) {
+        self.tables.remove(&file);
+    }
+
     /// Where the tables are of which a part was read.
     #[must_use]
     pub fn into_tables(self) -> HashMap<FileId, Source> {

@@ -1,6 +1,7 @@
 //! Scans of tables that are made here, so that every figure of them is known.
 
 mod ahead;
+mod channels;
 mod damage;
 mod deep;
 mod plan;

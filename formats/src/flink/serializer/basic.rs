@@ -11,12 +11,21 @@ macro_rules! basics {
         }
 
         impl Basic {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$variant,)*];
+
             /// The type's readable name.
             #[must_use]
             pub fn name(self) -> &'static str {
                 match self {
                     $(Self::$variant => $name,)*
                 }
+            }
+
+            /// By its readable name, whatever the case of its letters.
+            #[must_use]
+            pub fn of_name(name: &str) -> Option<Self> {
+                Self::ALL.iter().find(|basic| basic.name().eq_ignore_ascii_case(name)).copied()
             }
 
             /// By the name of the serializer class, without `org.apache.flink.`.

@@ -369,6 +369,13 @@ impl SerializerSnapshot {
         }
     }
 
+    /// The serializer of a basic type, where no snapshot of it is at hand.
+    #[must_use]
+    pub fn of_basic(basic: Basic) -> Self {
+        let class = basic.name().to_owned();
+        Self { class, version: 1, kind: Kind::Basic(basic), offset: 0, length: None, children: Vec::new() }
+    }
+
     /// The child at a position.
     #[must_use]
     pub fn child(&self, index: usize) -> Option<&Self> {

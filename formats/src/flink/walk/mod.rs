@@ -132,6 +132,8 @@ pub enum StopKind {
     /// A value that is larger, or has more parts, than may be written out: only the data can tell, and only decoding
     /// values meets it.
     TooLarge,
+    /// Records in flight, of which a snapshot does not say what type they are: only decoding values meets it.
+    NotTold,
     /// The types of what has a length of its own are not stored: only decoding values meets it.
     Untyped,
 }
@@ -242,6 +244,7 @@ impl StopKind {
             Self::UnlistedSubclass => "a subclass that the snapshot does not list",
             Self::TooDeep => "a value that nests too deep",
             Self::TooLarge => "a value that is too large to be written out",
+            Self::NotTold => "a type that is not in a snapshot",
             Self::Untyped => "a serializer snapshot that does not say which types its fields have",
         }
     }
