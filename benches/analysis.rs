@@ -86,6 +86,8 @@ fn plan(key: &[u8], kind: StateKind, value: &[u8]) -> StatePlan {
         meta: Some(Arc::new(meta)),
         raw_timers: None,
         stream: None,
+        changes: None,
+        only_in_changes: Vec::new(),
         database: None,
     };
     let mut settings = Settings::new(ReferenceTime { at_ms: NOW, witness: Witness::Given });

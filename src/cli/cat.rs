@@ -13,10 +13,7 @@ use crate::analyzers::analysis::{ReferenceTime, Settings, Witness};
 use crate::analyzers::channels::JsonLimits;
 use crate::analyzers::entries::{EntryFilter, EntryPlan, EntryQuestion, KeyLookup, KeyRange, narrow};
 use crate::analyzers::overview::{self, Filter, Overview, StateSummary};
-use crate::model::{
-    Details, Finding, KeyGroupRange, KeyedContent, KeyedDetails, Operator, OperatorId, Severity, Snapshot,
-    Subtask,
-};
+use crate::model::{Details, Finding, KeyGroupRange, KeyedDetails, OperatorId, Severity, Snapshot, Subtask};
 use crate::readers::details::{Depth, DepthFn};
 use crate::readers::discover::MetadataFile;
 use crate::readers::opener::RelocateRule;
@@ -260,7 +257,6 @@ impl Cat {
         if let Some(part) = part {
             narrow(&mut open.details, operator, &part.ranges);
         }
-        let is_stale = open.snapshot.operators.get(operator).is_some_and(has_changes);
         let select = |index: usize, name: &str| index == operator && name == state;
         open.read_ends_of(self.options().kept(), &select);
         let mut findings = std::mem::take(&mut open.findings);
@@ -295,7 +291,7 @@ impl Cat {
         let ask = Ask { plans: &plans, question, most: self.limit.unwrap_or(u64::MAX) };
         let progress = Progress::default();
         let printed = scan.entries(storage, self.options(), &progress, &spill, ask, &mut lines);
-        End { printed, findings, is_stale, failure }
+        End { printed, findings, failure }
     }
 }
 
@@ -346,7 +342,6 @@ fn first_meta(subtask: &Subtask) -> Depth {
 struct End {
     printed: Printed,
     findings: Vec<Finding>,
-    is_stale: bool,
     failure: Option<io::Error>,
 }
 
@@ -354,7 +349,7 @@ impl End {
     fn end(self) -> Result<Exit, Failure> {
         match self.failure {
             Some(error) => Err(output_failure(error)),
-            None => Ok(tell(&self.printed, &self.findings, self.is_stale)),
+            None => Ok(tell(&self.printed, &self.findings)),
         }
     }
 }
@@ -406,23 +401,10 @@ fn chosen(overview: &Overview, snapshot: &Snapshot, name: &str) -> Result<usize,
     }
 }
 
-/// Whether keyed state was changed since it was written as a whole.
-fn has_changes(operator: &Operator) -> bool {
-    let handles = operator.subtasks.iter().filter_map(|subtask| subtask.managed_keyed.as_ref());
-    let mut contents = handles.map(|handle| &handle.content);
-    contents.any(|content| matches!(content, KeyedContent::Changelog(log) if !log.deltas.is_empty()))
-}
-
 /// Says on stderr what is missing, and what that means for the exit code.
-fn tell(printed: &Printed, findings: &[Finding], is_stale: bool) -> Exit {
+fn tell(printed: &Printed, findings: &[Finding]) -> Exit {
     let lost = findings.iter().filter(|finding| finding.severity == Severity::Error);
     let mut exit = Exit::Fine;
-    if is_stale {
-        eprintln!(
-            "statescope: entries are those of the last materialization; the changes of the changelog since then are not applied"
-        );
-        exit = Exit::Partial;
-    }
     for finding in lost {
         let file = finding.file.as_ref().map_or_else(String::new, |file| format!("{file}: "));
         eprintln!("statescope: {file}{}; {}", finding.message, finding.remedy);

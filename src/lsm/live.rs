@@ -29,6 +29,12 @@ pub trait LiveSink {
 
     /// A row whose value is of a kind that is not understood: a blob index or an entity of columns.
     fn not_understood(&mut self, key: &[u8], shared: usize, table: u32);
+
+    /// Whether the row that was handed out last is none after all, since the sink knows of something newer.
+    #[inline]
+    fn is_replaced(&self) -> bool {
+        false
+    }
 }
 
 /// Goes over what is live in several runs, from a lower bound on.
@@ -213,6 +219,8 @@ struct Sums {
     key_bytes: u64,
     value_bytes: u64,
     expired_bytes: u64,
+    replaced: u64,
+    replaced_bytes: u64,
 }
 
 impl Sums {
@@ -222,6 +230,8 @@ impl Sums {
         block.key_bytes += self.key_bytes;
         block.value_bytes += self.value_bytes;
         block.expired_bytes += self.expired_bytes;
+        block.shadowed += self.replaced;
+        block.dead_bytes += self.replaced_bytes;
     }
 }
 
@@ -273,6 +283,10 @@ impl State<'_> {
             sums.key_bytes += user_key.len() as u64;
             sums.value_bytes += value.len() as u64;
             sums.expired_bytes += expired;
+            if sink.is_replaced() {
+                sums.replaced += 1;
+                sums.replaced_bytes += (user_key.len() + value.len()) as u64;
+            }
         }
         is_ordinary
     }
@@ -364,13 +378,16 @@ impl State<'_> {
                     sink.begin(key, shared);
                 }
                 block.expired_bytes += sink.part(value, false, table);
+                block.replaced(sink, key, value);
                 self.row = Row::Merging;
             }
             Some(ValueType::Value | ValueType::ValuePreferredSeqno) if is_new => {
                 block.expired_bytes += sink.put(key, shared, plain, table);
+                block.replaced(sink, key, value);
             }
             Some(ValueType::Value | ValueType::ValuePreferredSeqno) => {
                 block.expired_bytes += sink.part(plain, true, table);
+                block.replaced(sink, key, value);
                 self.leave(Row::Complete, sink);
             }
             _ => {
@@ -378,6 +395,7 @@ impl State<'_> {
                 self.leave(Row::Complete, sink);
                 if is_new {
                     sink.not_understood(key, shared, table);
+                    block.replaced(sink, key, value);
                 }
             }
         }

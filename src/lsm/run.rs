@@ -3,6 +3,8 @@
 use statescope_formats::rocksdb::data_block::{Difference, EntryCursor, EntryFault, Next};
 use statescope_formats::rocksdb::internal_key::ValueType;
 
+use super::live::LiveSink;
+
 /// Hands out the blocks of one sorted run in order of their keys. A run is a table, or several that do
 /// not overlap.
 pub trait Blocks {
@@ -61,6 +63,14 @@ pub struct BlockUse {
 }
 
 impl BlockUse {
+    /// Counts an entry that a sink was given, and knows to be replaced.
+    pub(super) fn replaced(&mut self, sink: &impl LiveSink, key: &[u8], value: &[u8]) {
+        if sink.is_replaced() {
+            self.shadowed += 1;
+            self.dead_bytes += (key.len() + value.len()) as u64;
+        }
+    }
+
     /// Raw bytes of entries in range.
     #[must_use]
     pub fn raw(&self) -> u64 {

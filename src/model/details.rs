@@ -1,8 +1,12 @@
 //! What the small files behind the handles say: meta data of backends, and the files of databases.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
+use bytes::Bytes;
+use statescope_formats::flink::changelog::LoggedState;
+use statescope_formats::flink::serializer::SerializerSnapshot;
 use statescope_formats::flink::state_meta::{KeyedBackendMeta, OperatorBackendMeta, TimerServices};
 use statescope_formats::rocksdb::internal_key::InternalKeyBuf;
 use statescope_formats::rocksdb::options::Options;
@@ -40,6 +44,48 @@ pub struct KeyedDetails {
     pub database: Option<DatabaseDetails>,
     /// Where the key groups of a stream lie.
     pub stream: Option<StreamDetails>,
+    /// The changes since, if it is a part of a changelog with any. All parts of one have the same.
+    pub changes: Option<Arc<ChangesDetails>>,
+    /// The states of the meta data that only changes describe: the last ones.
+    pub only_in_changes: Vec<String>,
+}
+
+/// The changes of a changelog.
+#[derive(Debug, Default)]
+pub struct ChangesDetails {
+    /// Sets of changes in their order.
+    pub sets: Vec<ChangesPart>,
+    /// The files that hold them.
+    pub files: BTreeMap<FileId, ChangesFile>,
+    /// The states that they describe, as they do last. Those that are not described well enough have no meta data.
+    pub states: Vec<LoggedState>,
+    /// The serializer of keys, where that is known.
+    pub key: Option<SerializerSnapshot>,
+    /// Bytes of changes, as recorded.
+    pub bytes: u64,
+}
+
+/// Some changes of a changelog.
+#[derive(Debug, Clone)]
+pub enum ChangesPart {
+    /// Changes inside `_metadata`, each with its key group, where it is not one of meta data, and its offset.
+    Inline(Vec<(Option<u32>, Bytes, u64)>),
+    /// A set in a file.
+    Set {
+        /// The file.
+        file: FileId,
+        /// Where it lies in the uncompressed bytes behind the file's first; it may end earlier.
+        range: Range<u64>,
+    },
+}
+
+/// A file of changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChangesFile {
+    /// Its size in bytes.
+    pub size: u64,
+    /// Whether all but its first byte is compressed.
+    pub compressed: bool,
 }
 
 /// A stream of keyed state.
@@ -66,6 +112,8 @@ pub enum KeyedLayout {
     Canonical,
     /// A stream of raw keyed state.
     Raw,
+    /// Changes of a changelog, in key groups of which nothing was materialized.
+    Changes,
 }
 
 /// A database as its MANIFEST describes it.

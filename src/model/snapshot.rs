@@ -168,8 +168,8 @@ pub enum KeyedContent {
     Changelog(Changelog),
     /// Changes kept inside `_metadata`.
     InlineChanges {
-        /// How many changes.
-        changes: u64,
+        /// The changes, in order.
+        changes: Vec<InlineChange>,
         /// Their bytes.
         bytes: u64,
     },
@@ -182,6 +182,17 @@ pub enum KeyedContent {
         /// The identifier of the changelog storage.
         storage: Option<String>,
     },
+}
+
+/// A change inside `_metadata`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InlineChange {
+    /// The key group, as recorded: -1 for meta data.
+    pub key_group: i32,
+    /// Where it begins in `_metadata`.
+    pub offset: u64,
+    /// How many bytes it has.
+    pub length: u32,
 }
 
 /// The files of a RocksDB or ForSt database.
@@ -397,7 +408,7 @@ impl FileRole {
     /// Whether it may be large, and is read part by part.
     #[must_use]
     pub fn is_read_in_parts(self) -> bool {
-        matches!(self, Self::Sst | Self::KeyedStream | Self::RawKeyedStream | Self::Channel)
+        matches!(self, Self::Sst | Self::KeyedStream | Self::RawKeyedStream | Self::Changelog | Self::Channel)
     }
 
     /// The role as it stands in output.

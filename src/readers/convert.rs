@@ -8,8 +8,8 @@ use statescope_formats::flink::metadata as wire;
 
 use crate::model::{
     Changelog, Channel, ChannelState, DatabaseFile, DatabaseFileKind, DatabaseHandle, FileId, FileRole,
-    Finding, KeyGroupStream, KeyedContent, KeyedState, MasterState, Operator, OperatorStateHandle,
-    OperatorStatePartitions, Place, Snapshot, SnapshotKind, StateFile, Subtask,
+    Finding, InlineChange, KeyGroupStream, KeyedContent, KeyedState, MasterState, Operator,
+    OperatorStateHandle, OperatorStatePartitions, Place, Snapshot, SnapshotKind, StateFile, Subtask,
 };
 
 /// Builds the model of a snapshot from its decoded `_metadata` of `metadata_bytes` bytes.
@@ -196,7 +196,15 @@ impl Builder {
                 materialization_id: h.materialization_id,
             }),
             wire::KeyedHandle::ChangelogBytes(h) => KeyedContent::InlineChanges {
-                changes: h.changes.len() as u64,
+                changes: h
+                    .changes
+                    .iter()
+                    .map(|change| InlineChange {
+                        key_group: change.key_group,
+                        offset: change.offset,
+                        length: u32::try_from(change.data.len()).unwrap_or(u32::MAX),
+                    })
+                    .collect(),
                 bytes: h.changes.iter().map(|c| c.data.len() as u64).sum(),
             },
             wire::KeyedHandle::ChangelogFiles(h) => KeyedContent::ChangeFiles {

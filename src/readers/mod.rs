@@ -1,9 +1,11 @@
 //! Readers drive the pure decoders with storage and build the model.
 
+pub mod changelog;
 mod channels;
 mod convert;
 pub mod details;
 pub mod discover;
+pub(crate) mod frames;
 pub mod inventory;
 pub mod materialize;
 pub mod opener;

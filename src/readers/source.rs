@@ -1,8 +1,10 @@
 //! Where a stream was found, so that more of it can be read without searching.
 
+use std::fmt;
 use std::ops::Range;
 
 use bytes::Bytes;
+use statescope_formats::Error as FormatError;
 
 use crate::storage::{
     Location, Op, ReadAhead, ReadRequest, SchemeClass, Storage, StorageError, StorageErrorKind,
@@ -111,6 +113,36 @@ impl Source {
                 Err(StorageError::new(kind, Op::Range, metadata.clone()))
             }
         }
+    }
+}
+
+/// Why bytes cannot be used.
+#[derive(Debug, Clone)]
+pub enum ReadError {
+    /// They cannot be read.
+    Storage(StorageError),
+    /// They are not what they should be.
+    Format(FormatError),
+}
+
+impl fmt::Display for ReadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Storage(error) => error.fmt(f),
+            Self::Format(error) => error.fmt(f),
+        }
+    }
+}
+
+impl From<StorageError> for ReadError {
+    fn from(error: StorageError) -> Self {
+        Self::Storage(error)
+    }
+}
+
+impl From<FormatError> for ReadError {
+    fn from(error: FormatError) -> Self {
+        Self::Format(error)
     }
 }
 

@@ -352,6 +352,8 @@ mod tests {
             meta: None,
             raw_timers: None,
             stream: None,
+            changes: None,
+            only_in_changes: Vec::new(),
             database: Some(DatabaseDetails {
                 tables: (1..).zip(tables).map(table).collect(),
                 column_families: vec!["state".to_owned()],

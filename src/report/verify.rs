@@ -165,6 +165,16 @@ fn about(out: &mut dyn Write, snapshot: &SnapshotVerification) -> io::Result<()>
     if let Some(tables) = snapshot.tables.as_ref().filter(|tables| tables.files > 0) {
         self::tables(out, tables)?;
     }
+    if let Some(deep) = snapshot.tables.and_then(|tables| tables.deep).filter(|deep| deep.change_sets > 0) {
+        writeln!(
+            out,
+            "  {} ({}): {} in {} can be decoded",
+            counted(deep.changelogs, "changelog", "changelogs"),
+            bytes(deep.change_bytes),
+            counted(deep.changes, "change", "changes"),
+            counted(deep.change_sets, "set", "sets"),
+        )?;
+    }
     if let Some(deep) = snapshot.tables.and_then(|tables| tables.deep).filter(|deep| deep.key_groups > 0) {
         writeln!(
             out,

@@ -7,12 +7,15 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use statescope_formats::rocksdb::data_block::{EntryCursor, Next};
 use statescope_formats::rocksdb::internal_key::{InternalKeyBuf, MAX_SEQUENCE, ValueType};
 
+use super::changes::{self, CONTRADICTS, Overlay};
 use super::channels::{channel_bytes, read_channels};
 use super::feed::{Feed, FeedTable, Reading};
+use super::partial::ChangesRead;
 use super::stream::{self, CheckedStream, Stream};
 use super::tables::{OpenTable, ReadError, ScanTable, verify_others};
 use super::{LARGEST_CHUNK, Progress, SMALLEST_CHUNK, ScanOptions, scan_table};
@@ -125,6 +128,12 @@ impl DeepVerifier {
         let streams = streams(subject);
         let checked_streams =
             each_at_once(&streams, options.threads, |(_, _, stream)| stream::check(reading, stream));
+        let changes = changes(subject);
+        let checked_changes =
+            each_at_once(&changes, options.threads, |(overlay, _)| changes::check(reading, overlay));
+        if progress.stop.load(Ordering::Relaxed) {
+            return None;
+        }
         let channels =
             read_channels(storage, subject.snapshot, subject.tables, options, progress, &|_| true)?;
         let mut by_file: HashMap<FileId, Arc<Checked>> = HashMap::new();
@@ -147,6 +156,17 @@ impl DeepVerifier {
             read.key_groups += checked.key_groups;
             read.rows += checked.rows;
             read.stream_bytes = read.stream_bytes.saturating_add(checked.bytes);
+        }
+        for (overlay, checked, owner) in
+            changes.iter().zip(checked_changes).map(|((overlay, keyed), checked)| {
+                (overlay, checked, owners.get(*keyed).map_or("", String::as_str))
+            })
+        {
+            read.changelogs += u64::from(checked.stopped.is_none());
+            read.change_sets = read.change_sets.saturating_add(checked.sets);
+            read.changes = read.changes.saturating_add(checked.changes);
+            read.change_bytes = read.change_bytes.saturating_add(checked.bytes);
+            findings.extend(changes_damage(overlay, &checked).map(|finding| finding.of(owner)));
         }
         for channel in channels.channels.iter().filter(|channel| channel.tail.is_some()) {
             read.channels += 1;
@@ -222,6 +242,53 @@ fn streams(subject: Subject<'_>) -> Vec<(usize, FileId, Stream)> {
         Some((index, keyed.stream.as_ref()?.file, stream))
     });
     streams.collect()
+}
+
+/// The changes of all changelogs, each with the index of a handle of it in [`Details::keyed`].
+fn changes(subject: Subject<'_>) -> Vec<(Overlay, usize)> {
+    let Subject { snapshot, details, tables } = subject;
+    let mut found: Vec<(Overlay, usize)> = Vec::new();
+    for (index, keyed) in details.keyed.iter().enumerate() {
+        let Some(changes) = &keyed.changes else { continue };
+        if found.iter().all(|(known, _)| !known.is_of(changes)) {
+            found.extend(Overlay::of_all(snapshot, details, tables, changes).map(|overlay| (overlay, index)));
+        }
+    }
+    found
+}
+
+/// What is wrong with the changes of a changelog.
+fn changes_damage<'c>(overlay: &'c Overlay, checked: &'c ChangesRead) -> impl Iterator<Item = Finding> + 'c {
+    let stopped = checked.stopped.iter().map(move |stopped| {
+        let message =
+            format!("sets of changes that cannot be decoded: {}, since {}", stopped.sets, stopped.message);
+        let remedy = "if the file was copied, copy it again; as it is, Flink cannot restore from it";
+        let finding = Finding::error("changelog_damaged", message, remedy).in_file(&stopped.file);
+        let finding = match overlay.file(&stopped.file) {
+            Some(file) => finding.about(About::File(file)),
+            None => finding,
+        };
+        let finding = if stopped.unknown { finding.meaning(Effect::Unknown) } else { finding };
+        match stopped.at {
+            Some(at) => finding.at(at),
+            None => finding,
+        }
+    });
+    let states = checked.states.iter().filter_map(|(state, tally)| {
+        let contradicts = tally.not_applied.get(CONTRADICTS)?;
+        Some(
+            Finding::error(
+                "changelog_damaged",
+                format!(
+                    "{} changes of state {state:?} ({} bytes) are not what its serializers write",
+                    contradicts.changes, contradicts.bytes
+                ),
+                "if the file was copied, copy it again; as it is, Flink may not restore from it",
+            )
+            .meaning(Effect::Unknown),
+        )
+    });
+    stopped.chain(states)
 }
 
 /// What is wrong with the key groups of a stream.

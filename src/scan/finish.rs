@@ -6,7 +6,7 @@ use statescope_formats::rocksdb::compression::CompressionType;
 use statescope_formats::rocksdb::tail::TableTail;
 
 use super::feed::share;
-use super::partial::{ScanPartial, TableRead};
+use super::partial::{ChangesRead, ScanPartial, TableRead};
 use super::tables::ScanTable;
 use super::work::tally_key;
 use super::{Handle, Scan, State};
@@ -74,6 +74,7 @@ impl Scan<'_> {
         self.missing(&mut analysis, &mut findings);
         self.damage(sum, &seen, &mut findings);
         self.streams(sum, &mut findings);
+        self.changes(sum, &mut analysis, &mut findings);
         Finished { analysis, findings }
     }
 
@@ -233,12 +234,68 @@ impl Scan<'_> {
         }
     }
 
+    /// What changes of changelogs did, and which of them are not applied.
+    fn changes(&self, sum: &ScanPartial, analysis: &mut AnalysisPartial, findings: &mut Vec<Finding>) {
+        for (number, read) in &sum.changes {
+            let Some(handle) = self.handles.iter().find(|handle| handle.number == *number) else { continue };
+            for (state, tally) in &read.states {
+                analysis.add_changes(handle.operator_number, state.clone(), tally);
+            }
+            findings.extend(not_applied(read).map(|finding| finding.of(self.owner(handle))));
+        }
+    }
+
     fn owner(&self, handle: &Handle) -> String {
         let keyed = self.input.details.keyed.get(handle.number as usize);
         let operator = self.input.snapshot.operators.get(handle.operator_number as usize);
         operator.zip(keyed).map_or_else(String::new, |(operator, keyed)| owner(operator, keyed.subtask))
     }
 }
+
+/// What of a changelog is not applied, if anything is not.
+pub(super) fn not_applied(read: &ChangesRead) -> impl Iterator<Item = Finding> + '_ {
+    let stopped = read.stopped.iter().map(|stopped| {
+        let finding = Finding::error(
+            CHANGELOG_NOT_APPLIED,
+            format!(
+                "sets of changes that are not applied: {}, since {}; figures are those of before them",
+                stopped.sets, stopped.message
+            ),
+            "if the file was copied, copy it again; as it is, Flink cannot restore from it",
+        )
+        .in_file(&stopped.file);
+        match stopped.at {
+            Some(at) => finding.at(at),
+            None => finding,
+        }
+    });
+    let states = read.states.iter().flat_map(|(state, tally)| {
+        let skipped = tally.not_applied.iter().map(move |(reason, not)| {
+            Finding::warning(
+                CHANGELOG_NOT_APPLIED,
+                format!(
+                    "{} changes of state {state:?} ({} bytes) are not applied: {reason}",
+                    not.changes, not.bytes
+                ),
+                "figures of the state are older than the snapshot, or lack what was added since its last materialization",
+            )
+        });
+        let merged = (tally.merged_rows > 0).then(|| {
+            Finding::warning(
+                CHANGELOG_NOT_APPLIED,
+                format!(
+                    "{} rows of state {state:?} hold what several namespaces were merged to, which changes do not tell",
+                    tally.merged_rows
+                ),
+                "these rows are counted, and their values are not",
+            )
+        });
+        skipped.chain(merged)
+    });
+    stopped.chain(states)
+}
+
+const CHANGELOG_NOT_APPLIED: &str = "changelog_not_applied";
 
 /// Whether all keys of a table are in the key groups of a handle.
 fn is_inside(handle: &Handle, table: &ScanTable) -> bool {

@@ -16,6 +16,7 @@
 
 mod absent;
 mod ahead;
+mod changes;
 pub mod channels;
 pub mod deep;
 pub mod entries;
@@ -27,6 +28,7 @@ mod recompress;
 mod rows;
 mod sample;
 pub mod saved;
+mod sorter;
 mod stream;
 mod survey;
 mod tables;
@@ -34,17 +36,18 @@ mod tables;
 mod tests;
 mod work;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use statescope_formats::rocksdb::unsupported::Unsupported;
 
 use self::ahead::{MadeAhead, OPENERS};
+use self::changes::Overlay;
 use self::feed::Reading;
 pub use self::finish::Finished;
-pub use self::partial::{DamageRead, ScanPartial, StreamRead, TableRead};
-use self::plan::{Extent, KeyRange, SPLIT_BYTES, largest_part, ranges, runs};
+pub use self::partial::{ChangesRead, ChangesStopped, DamageRead, ScanPartial, StreamRead, TableRead};
+use self::plan::{Extent, KeyRange, SPLIT_BYTES, even_ranges, largest_part, ranges, runs};
 pub use self::recompress::{Clock, Recompressed};
 pub use self::rows::LiveRows;
 pub use self::sample::{SampleOptions, Sampled, Sampler};
@@ -54,7 +57,7 @@ use self::tables::{OpenTables, ScanTable};
 use self::work::{OpenSplit, Shared, Split, facts};
 use crate::analyzers::analysis::{Settings, Spill, StatePlan, TableFacts};
 use crate::lsm::LiveSink;
-use crate::model::{Details, FileId, KeyedDetails, Operator, Snapshot, Table};
+use crate::model::{DatabaseDetails, Details, FileId, KeyedDetails, KeyedLayout, Operator, Snapshot, Table};
 use crate::readers::source::Source;
 use crate::storage::{InFlight, ReadAhead, Storage};
 
@@ -112,6 +115,8 @@ struct Handle {
     states: Vec<State>,
     /// The stream that holds its states, if they are not in tables.
     stream: Option<Stream>,
+    /// What changed since, if it was materialized for a changelog.
+    overlay: Option<Arc<Overlay>>,
 }
 
 impl Handle {
@@ -147,6 +152,10 @@ struct MissingTable {
 }
 
 impl State {
+    fn without_tables(name: String, plan: StatePlan) -> Self {
+        Self { name, plan, tables: Vec::new(), facts: Arc::default(), first_table: 0, missing: Vec::new() }
+    }
+
     fn table_number(&self, table: u32) -> u32 {
         self.first_table.saturating_add(table)
     }
@@ -206,7 +215,12 @@ impl<'a> Scan<'a> {
                 None => {
                     let tables: Vec<Extent<'_>> =
                         handle.states.iter().flat_map(|state| &state.tables).map(ScanTable::extent).collect();
-                    ranges(&tables, handle.prefix, handle.key_groups, SPLIT_BYTES)
+                    if keyed.layout == KeyedLayout::Changes {
+                        let bytes = keyed.changes.as_ref().map_or(0, |changes| changes.bytes);
+                        even_ranges(bytes, handle.prefix, handle.key_groups, SPLIT_BYTES)
+                    } else {
+                        ranges(&tables, handle.prefix, handle.key_groups, SPLIT_BYTES)
+                    }
                 }
             };
             for range in ranges {
@@ -215,7 +229,15 @@ impl<'a> Scan<'a> {
             }
             handles.push(handle);
         }
+        Overlay::plan(&input, &mut handles);
+        Overlay::for_splits(&mut handles, &splits);
         Self { input, handles, splits }
+    }
+
+    /// The changelogs whose changes are applied, each once, by the number of its first handle.
+    fn overlays(&self) -> BTreeMap<u32, &Overlay> {
+        let overlays = self.handles.iter().filter_map(|handle| handle.overlay.as_deref());
+        overlays.map(|overlay| (overlay.number(), overlay)).collect()
     }
 
     /// How many splits there are.
@@ -230,7 +252,8 @@ impl<'a> Scan<'a> {
         let tables = self.handles.iter().flat_map(|h| &h.states).flat_map(|s| &s.tables);
         let tables = tables.map(|table| table.data_bytes().unwrap_or(table.size));
         let streams = self.handles.iter().filter_map(|handle| handle.stream.as_ref()).map(Stream::bytes);
-        tables.chain(streams).fold(0, u64::saturating_add)
+        let changes = self.overlays().into_values().map(Overlay::bytes);
+        tables.chain(streams).chain(changes).fold(0, u64::saturating_add)
     }
 
     /// Analyzes all splits that are not done yet. `each` is given the sum after every split.
@@ -279,6 +302,7 @@ impl<'a> Scan<'a> {
             }
         }
         self.splits = splits;
+        Overlay::for_splits(&mut self.handles, &self.splits);
     }
 
     /// Hands all live rows to sinks: one for each state of each split, of which the rows come in ascending order of
@@ -311,7 +335,13 @@ impl<'a> Scan<'a> {
             damage.lock().unwrap_or_else(PoisonError::into_inner).extend(found);
             true
         });
-        damage.into_inner().unwrap_or_else(PoisonError::into_inner)
+        let mut damage = damage.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let read = self.overlays().into_values().filter_map(Overlay::read);
+        damage.extend(read.flat_map(finish::not_applied).map(|finding| {
+            let file = finding.file.map_or_else(String::new, |file| format!("{file}: "));
+            format!("{file}{}", finding.message)
+        }));
+        damage
     }
 
     fn shared<'s>(
@@ -430,18 +460,17 @@ const PIECES_AHEAD: u64 = 8;
 fn handle(input: &Input<'_>, number: usize, keyed: &KeyedDetails, select: SelectFn<'_>) -> Option<Handle> {
     let operator = input.snapshot.operators.get(keyed.operator)?;
     if let Some((stream, plans)) = Stream::plan(input, operator, keyed, select) {
-        let states = plans.into_iter().map(|(name, plan)| State {
-            name,
-            plan,
-            tables: Vec::new(),
-            facts: Arc::default(),
-            first_table: 0,
-            missing: Vec::new(),
-        });
-        let states = states.collect();
+        let states = plans.into_iter().map(|(name, plan)| State::without_tables(name, plan));
+        let states = states.chain(only_in_changes(input, operator, keyed, select)).collect();
         return handle_of(number, operator, keyed, states, Some(stream));
     }
-    let database = keyed.database.as_ref()?;
+    let empty = DatabaseDetails::default();
+    let database = match &keyed.database {
+        Some(database) => database,
+        // Of a stream, nothing else is wanted, or it cannot be read.
+        None if keyed.only_in_changes.is_empty() => return None,
+        None => &empty,
+    };
     let mut states = Vec::new();
     let mut first_table = 0u32;
     for (family, name) in database.column_families.iter().enumerate() {
@@ -468,10 +497,25 @@ fn handle(input: &Input<'_>, number: usize, keyed: &KeyedDetails, select: Select
         states.push(State { name: name.clone(), plan, tables, facts, first_table, missing });
         first_table = first_table.saturating_add(count);
     }
+    states.extend(only_in_changes(input, operator, keyed, select));
     if states.is_empty() {
         return None;
     }
     handle_of(number, operator, keyed, states, None)
+}
+
+/// The states that are selected and of which nothing was materialized.
+fn only_in_changes(
+    input: &Input<'_>,
+    operator: &Operator,
+    keyed: &KeyedDetails,
+    select: SelectFn<'_>,
+) -> Vec<State> {
+    let selected = keyed.only_in_changes.iter().filter(|name| select(keyed.operator, name));
+    let state = |name: &String| {
+        State::without_tables(name.clone(), StatePlan::compile(operator, keyed, name, input.settings))
+    };
+    selected.map(state).collect()
 }
 
 fn handle_of(
@@ -490,6 +534,7 @@ fn handle_of(
         key_groups: (range.start, last),
         states,
         stream,
+        overlay: None,
     })
 }
 

@@ -1,10 +1,11 @@
 //! What splits yield, and how it comes together.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::analyzers::analysis::AnalysisPartial;
+use crate::analyzers::analysis::{AnalysisPartial, ChangesTally};
 
 /// What some splits yielded. Merging is associative and commutative.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,8 +23,50 @@ pub struct ScanPartial {
     /// What could not be read of streams, by handle and key group.
     #[serde(with = "crate::analyzers::analysis::pairs")]
     pub streams: BTreeMap<(u32, u32), StreamRead>,
+    /// What was read of changelogs, by the first handle of each. Whoever reads one again reads the same.
+    #[serde(with = "crate::analyzers::analysis::pairs")]
+    pub changes: BTreeMap<u32, ChangesRead>,
     /// On-disk bytes that were read.
     pub bytes: u64,
+}
+
+/// What was read of the changes of a changelog.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChangesRead {
+    /// By name of the state.
+    pub states: BTreeMap<String, ChangesTally>,
+    /// Sets that were read to their end.
+    pub sets: u64,
+    /// Changes, of all states.
+    pub changes: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Why it could not be read to its end.
+    pub stopped: Option<ChangesStopped>,
+}
+
+/// Where the changes of a changelog could not be read on.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ChangesStopped {
+    /// Why.
+    pub message: String,
+    /// The file.
+    pub file: String,
+    /// Where in it that shows, if that is known; of a compressed one, in uncompressed bytes behind the first.
+    pub at: Option<u64>,
+    /// Sets that are not applied, or not to their end.
+    pub sets: u64,
+    /// Whether what stands there is of a kind that others may know.
+    pub unknown: bool,
+}
+
+impl ChangesRead {
+    /// Nothing could be applied.
+    pub(super) fn failed(&mut self, sets: u64, message: String) {
+        self.states.clear();
+        self.sets = 0;
+        self.stopped = Some(ChangesStopped { message, file: String::new(), at: None, sets, unknown: false });
+    }
 }
 
 /// A key group of a stream that could not be read, or not all of it.
@@ -62,6 +105,24 @@ pub struct DamageRead {
 }
 
 impl ScanPartial {
+    /// Adds what was read of changelogs: of each, whoever reads it sees the same, unless it could not be read again.
+    pub(super) fn merge_changes(&mut self, others: impl IntoIterator<Item = (u32, ChangesRead)>) {
+        for (number, read) in others {
+            match self.changes.entry(number) {
+                Entry::Vacant(place) => {
+                    place.insert(read);
+                }
+                Entry::Occupied(mut ours) => {
+                    if (read.stopped.is_none(), &read.stopped)
+                        < (ours.get().stopped.is_none(), &ours.get().stopped)
+                    {
+                        ours.insert(read);
+                    }
+                }
+            }
+        }
+    }
+
     /// Adds what other splits yielded.
     pub fn merge(&mut self, other: Self) {
         self.done.extend(other.done);
@@ -74,6 +135,7 @@ impl ScanPartial {
         // Neighbours see the same damage of a block that both read.
         self.damage.extend(other.damage);
         self.streams.extend(other.streams);
+        self.merge_changes(other.changes);
         self.bytes = self.bytes.saturating_add(other.bytes);
     }
 }

@@ -57,6 +57,13 @@ impl KeyRange {
         Self { low, high: Self { low: Vec::new(), high: self.high.clone() }.of_whole_groups(prefix).high }
     }
 
+    /// Where key groups begin within it, of so many.
+    pub(super) fn key_groups_begin(&self, prefix: usize, (first, last): (u32, u32)) -> Vec<Vec<u8>> {
+        let begins = (first..=last).filter_map(|group| group_begin(prefix, group));
+        let is_within = |key: &Vec<u8>| *key > self.low && self.high.as_ref().is_none_or(|high| key < high);
+        begins.filter(is_within).collect()
+    }
+
     /// The same range with both ends moved to begins of key groups: up, so that neighbours stay neighbours.
     pub(super) fn of_whole_groups(&self, prefix: usize) -> Self {
         let up = |key: &[u8]| {
@@ -135,6 +142,15 @@ pub(super) fn ranges(
     }
     ranges.push(KeyRange { low, high: whole.high });
     ranges
+}
+
+/// Cuts the key groups of a handle into ranges of about so many bytes, if all of them had as many.
+pub(super) fn even_ranges(total: u64, prefix: usize, (first, last): (u32, u32), bytes: u64) -> Vec<KeyRange> {
+    let groups = u64::from(last.saturating_sub(first)).saturating_add(1);
+    let parts = total.div_ceil(bytes.max(1)).clamp(1, groups);
+    let begin = |part: u64| first.saturating_add(u32::try_from(groups * part / parts).unwrap_or(u32::MAX));
+    let range = |part| KeyRange::of_key_groups(prefix, begin(part), begin(part + 1).saturating_sub(1));
+    (0..parts).map(range).collect()
 }
 
 /// The largest part that can be had of each of some things, all of those that are smaller, so that the sum is at most so

@@ -1,7 +1,6 @@
 //! The tables that are read, opened when the first split needs them.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -17,6 +16,7 @@ use statescope_formats::{Error as FormatError, ErrorKind};
 
 use super::plan::Extent;
 use crate::model::{FileId, TableBounds};
+pub(super) use crate::readers::source::ReadError;
 use crate::readers::source::Source;
 use crate::storage::{ReadAhead, ReadRequest, Storage, StorageError};
 
@@ -82,34 +82,6 @@ impl ScanTable {
     pub(super) fn overlaps(&self, low: &[u8], high: Option<&[u8]>) -> bool {
         self.bounds.largest.user_key.as_slice() >= low
             && high.is_none_or(|high| self.bounds.smallest.user_key.as_slice() < high)
-    }
-}
-
-/// Why a block or what describes blocks cannot be used.
-#[derive(Debug, Clone)]
-pub(super) enum ReadError {
-    Storage(StorageError),
-    Format(FormatError),
-}
-
-impl fmt::Display for ReadError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Storage(error) => error.fmt(f),
-            Self::Format(error) => error.fmt(f),
-        }
-    }
-}
-
-impl From<StorageError> for ReadError {
-    fn from(error: StorageError) -> Self {
-        Self::Storage(error)
-    }
-}
-
-impl From<FormatError> for ReadError {
-    fn from(error: FormatError) -> Self {
-        Self::Format(error)
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 
 use statescope_formats::rocksdb::compression::CompressionType;
 
+use super::changes::{Changed, OfSplit, Overlaid};
 use super::feed::{Damage, Feed, FeedTable, Reading, share};
 use super::partial::{DamageRead, ScanPartial};
 use super::plan::{KeyRange, runs};
@@ -96,17 +97,39 @@ pub(super) struct OpenSplit<'a> {
 struct Reader<'a, 't> {
     state: &'a State,
     scan: LiveScan<'t, Feed<'a>>,
+    changed: Option<Changed>,
     accumulator: StateAccumulator<'a>,
 }
 
 impl<'a, 't> Reader<'a, 't> {
-    fn new(open: &'t mut OpenState<'a>) -> Self {
+    fn new(open: &'t mut OpenState<'a>, changes: Option<&mut OfSplit>) -> Self {
         let OpenState { state, range, tombstones, runs } = open;
         let state = *state;
         Self {
             state,
             scan: LiveScan::new(std::mem::take(runs), &range.low, tombstones),
+            changed: changes.map(|changes| changes.take(&state.name)),
             accumulator: StateAccumulator::new(&state.plan, Arc::clone(&state.facts)),
+        }
+    }
+
+    fn run(&mut self, stop: Option<&[u8]>) {
+        run(&mut self.scan, self.changed.as_mut(), stop, &mut self.accumulator);
+    }
+}
+
+/// Hands out all rows before a key, or all, as changes have left them.
+fn run<S: LiveSink>(
+    scan: &mut LiveScan<'_, Feed<'_>>,
+    changed: Option<&mut Changed>,
+    stop: Option<&[u8]>,
+    sink: &mut S,
+) {
+    match changed {
+        None => scan.run(stop, sink),
+        Some(changed) => {
+            scan.run(stop, &mut Overlaid::new(changed, sink));
+            changed.run(stop, sink);
         }
     }
 }
@@ -228,23 +251,37 @@ impl Split {
         sink: &dyn Fn(&'a Handle, &'a State) -> S,
         done: &dyn Fn(S),
     ) -> Vec<String> {
+        let Ok(mut changes) = self.changes(shared, handle) else { return Vec::new() };
         if let Some(stream) = self.stream(handle) {
-            let lost = stream.rows(shared, self.group(), sink, done);
+            let lost = stream.rows(shared, self.group(), changes, sink, done);
             self.close(shared, handle);
             return lost;
         }
         let OpenSplit { states, mut damage, .. } = open;
+        let mut lost = Vec::new();
         for open in states {
             let mut sink = sink(handle, open.state);
             let mut scan = LiveScan::new(open.runs, &open.range.low, &open.tombstones);
-            scan.run(open.range.high.as_deref(), &mut sink);
+            let mut changed = changes.as_mut().map(|changes| changes.take(&open.state.name));
+            run(&mut scan, changed.as_mut(), open.range.high.as_deref(), &mut sink);
+            lost.extend(changed.and_then(Changed::failure));
             damage.extend(
                 scan.finish().into_iter().flat_map(|feed| feed.damage).map(|found| (open.state, found)),
             );
             done(sink);
         }
         self.close(shared, handle);
-        damage.into_iter().map(|(_, found)| found.error.to_string()).collect()
+        lost.extend(damage.into_iter().map(|(_, found)| found.error.to_string()));
+        lost
+    }
+
+    /// What changes come to, if there are any.
+    ///
+    /// # Errors
+    /// It was stopped.
+    fn changes(&self, shared: &Shared<'_>, handle: &Handle) -> Result<Option<OfSplit>, Stopped> {
+        let Some(overlay) = &handle.overlay else { return Ok(None) };
+        overlay.of_split(shared, self.number).map(Some).ok_or(Stopped)
     }
 
     /// Analyzes it. None if it was stopped.
@@ -255,8 +292,9 @@ impl Split {
         open: OpenSplit<'a>,
     ) -> Option<ScanPartial> {
         let mut partial = ScanPartial { done: BTreeSet::from([self.number]), ..ScanPartial::default() };
+        let mut changes = self.changes(shared, handle).ok()?;
         if let Some(stream) = self.stream(handle) {
-            let partial = stream.analyze(shared, self.group(), partial);
+            let partial = stream.analyze(shared, self.group(), changes, partial);
             self.close(shared, handle);
             return partial;
         }
@@ -269,7 +307,7 @@ impl Split {
         let mut readers: Vec<Reader<'_, '_>> = keyed
             .into_iter()
             .map(|open| {
-                let mut reader = Reader::new(open);
+                let mut reader = Reader::new(open, changes.as_mut());
                 if counting > 1 {
                     reader.accumulator = reader.accumulator.with_key_totals();
                 }
@@ -278,7 +316,12 @@ impl Split {
             .collect();
 
         let mut operator = (counting > 1).then(|| OperatorKeys::new(shared.top));
-        let stops = if counting > 1 { stops.keys } else { Vec::new() };
+        let stops = match &changes {
+            _ if counting <= 1 => Vec::new(),
+            // How much changes come to between them is not known.
+            Some(_) if stops.keys.is_empty() => self.range.key_groups_begin(handle.prefix, handle.key_groups),
+            _ => stops.keys,
+        };
         let is_stopped = || shared.reading.progress.stop.load(Ordering::Relaxed);
         for stop in stops.iter().map(Some).chain([None]) {
             if is_stopped() {
@@ -286,7 +329,7 @@ impl Split {
             }
             for reader in &mut readers {
                 let end = stop.or(self.range.high.as_ref()).map(Vec::as_slice);
-                reader.scan.run(end, &mut reader.accumulator);
+                reader.run(end);
             }
             if let Some(operator) = &mut operator {
                 let mut states: Vec<_> = readers.iter_mut().map(|reader| &mut reader.accumulator).collect();
@@ -297,12 +340,12 @@ impl Split {
             self.end(handle, reader, &mut partial);
         }
         for open in timers {
-            let mut reader = Reader::new(open);
+            let mut reader = Reader::new(open, changes.as_mut());
             if let Some(spill) = shared.spill {
                 reader.accumulator = reader.accumulator.with_spill(spill());
             }
             let end = self.range_of(handle, reader.state).high;
-            reader.scan.run(end.as_deref(), &mut reader.accumulator);
+            reader.run(end.as_deref());
             self.end(handle, reader, &mut partial);
         }
         if is_stopped() {
@@ -316,13 +359,17 @@ impl Split {
         for (state, found) in damage {
             add_damage(handle, state, &found, &mut partial);
         }
+        partial.add_changes(changes);
         self.close(shared, handle);
         Some(partial)
     }
 
     /// Adds what a state yielded.
     fn end(&self, handle: &Handle, reader: Reader<'_, '_>, partial: &mut ScanPartial) {
-        let Reader { state, scan, accumulator } = reader;
+        let Reader { state, scan, changed, accumulator } = reader;
+        if let Some(failure) = changed.and_then(Changed::failure) {
+            partial.not_changed(handle, failure);
+        }
         partial.analysis.add_state(state_key(handle, state), accumulator.finish());
         for mut feed in scan.finish() {
             feed.tell_progress();
@@ -399,6 +446,23 @@ impl Split {
         for found in &feed.damage {
             add_damage(handle, state, found, partial);
         }
+    }
+}
+
+/// Reading was stopped.
+#[derive(Debug)]
+struct Stopped;
+
+impl ScanPartial {
+    /// Adds what was read of a changelog.
+    pub(super) fn add_changes(&mut self, changes: Option<OfSplit>) {
+        self.merge_changes(changes.map(|changes| (changes.number, changes.read)));
+    }
+
+    /// Says that what the changes of a handle come to could not be read again.
+    pub(super) fn not_changed(&mut self, handle: &Handle, failure: String) {
+        let Some(overlay) = &handle.overlay else { return };
+        self.changes.entry(overlay.number()).or_default().failed(0, failure);
     }
 }
 

@@ -61,7 +61,11 @@ shows!(all_in_metadata, "inc-inline-1.20", ["inspect", "NEWEST", "--rows", "3"])
 shows!(a_canonical_savepoint, "savepoint-canonical-1.20", ["inspect", "NEWEST", "--rows", "5"]);
 shows!(a_native_savepoint, "savepoint-native-2.3", ["inspect", "NEWEST"]);
 shows!(sql, "sql-2.3", ["inspect", "NEWEST"]);
-shows!(a_changelog, "changelog-1.20", ["inspect", "NEWEST"]);
+shows!(
+    a_changelog,
+    "changelog-1.20",
+    ["inspect", "NEWEST", "--relocate", "file:/data/flink/changelog-1.20=data"]
+);
 shows!(in_flight_data, "unaligned-2.3", ["inspect", "NEWEST"]);
 shows!(another_jobs_files, "claimed-1.20", ["inspect", "NEWEST", "--rows", "2"]);
 shows!(finished_operators, "finished-1.20", ["inspect", "NEWEST"]);
@@ -286,7 +290,7 @@ fn a_reader_that_has_seen_enough_is_no_error() {
 /// Results go to stdout and everything else to stderr, so that what is piped on is clean.
 #[test]
 fn json_is_one_document_and_nothing_else() {
-    for name in ["inc-1.20", "changelog-1.20"] {
+    for name in ["inc-1.20", "changelog-memory-1.20"] {
         let run = fixture(name).copy().run(&["inspect", &newest(name), "--format", "json"]);
         assert_eq!((run.code, &*run.stderr), (0, ""));
         let json = run.json();

@@ -171,6 +171,10 @@ fn small_states_are_sampled_whole_and_agree_with_reading_all() {
         let storage = fixture.in_memory(|p| fixture.recorded(p));
         let (found, sample) = sampled(&storage, &at, 1, 1 << 30, 4);
         assert_eq!(found.findings, [], "{}", fixture.name);
+        if fixture.truth()["settings"]["state.backend.changelog.enabled"] == "true" {
+            // Only reading all applies the changes of a changelog.
+            continue;
+        }
         let full = full(fixture, &path);
         for ours in sample.states.iter().filter(|state| state.sst.is_some_and(|sst| sst.files > 0)) {
             let whole = full.states.iter().find(|s| s.operator_id == ours.operator_id && s.name == ours.name);

@@ -2,6 +2,7 @@
 //! parts of keys and values.
 
 mod avro;
+pub mod changelog;
 pub mod channel;
 pub mod connector;
 pub mod full_snapshot;

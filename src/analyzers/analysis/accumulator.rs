@@ -667,5 +667,6 @@ fn common_prefix(a: &[u8], b: &[u8]) -> usize {
 const OTHER_LENGTH: &str = "the composite key is longer or shorter than what its serializers write";
 const OTHER_LENGTH_OF_VALUE: &str = "the value is longer or shorter than what its serializer writes";
 const NO_TIMESTAMP: &str = "it is too short to hold a timestamp";
-const NO_PLAIN_VALUE: &str = "the value is no plain one: it lies elsewhere, or has columns";
+const NO_PLAIN_VALUE: &str =
+    "the value is no plain one: it lies elsewhere, has columns, or is what only user code merges";
 const NO_LIST: &str = "merge operands in a state that is no list";

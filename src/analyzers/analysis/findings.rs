@@ -1,6 +1,6 @@
 //! What in the figures is worth telling.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 
 use super::partial::Problem;
 use super::types::{AnalysisTotals, DiskBytes, OperatorAnalysis, SstFiles, StateAnalysis, TopKey};
@@ -14,7 +14,7 @@ pub(super) fn of(
     totals: &AnalysisTotals,
     states: &[StateAnalysis],
     operators: &[OperatorAnalysis],
-    backends: &HashMap<&str, &str>,
+    stale: &HashSet<&str>,
 ) -> Vec<Finding> {
     let mut found = Vec::new();
     for state in states {
@@ -35,8 +35,8 @@ pub(super) fn of(
     }
     for operator in operators {
         let name = operator.name.as_ref().or(operator.uid.as_ref()).unwrap_or(&operator.id);
-        let changelog = backends.get(operator.id.as_str()) == Some(&"changelog");
-        let of_operator = [hot_key(operator), skew(operator), changelog.then(changelog_not_applied)];
+        let is_stale = stale.contains(operator.id.as_str());
+        let of_operator = [hot_key(operator), skew(operator), is_stale.then(changelog_not_applied)];
         found.extend(of_operator.into_iter().flatten().map(|finding| finding.of(format!("operator {name}"))));
     }
     found
@@ -220,7 +220,7 @@ fn skew(operator: &OperatorAnalysis) -> Option<Finding> {
 fn changelog_not_applied() -> Finding {
     Finding::warning(
         "changelog_not_applied",
-        "figures are those of the last materialization: the changes since then are not decoded",
-        "their sizes are listed with what is not analyzed",
+        "figures are those of the last materialization: the changes since then are not applied",
+        "analyze with --depth full and without --engine applies them; their sizes are listed with what is not analyzed",
     )
 }

@@ -47,7 +47,7 @@ pub use physical::Physical;
 pub(super) use plan::delimiter_of;
 pub use plan::{Settings, StatePlan, TtlArgument};
 pub use spill::Spill;
-pub use tally::{PhysicalTally, StreamTally};
+pub use tally::{ChangesTally, NotApplied, PhysicalTally, StreamTally};
 pub use timers::{DEFAULT_TIMER_MEMORY, FAR_FUTURE_MS, TimersPartial};
 pub use types::*;
 

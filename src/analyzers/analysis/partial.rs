@@ -13,7 +13,7 @@ use super::histogram::Histogram;
 use super::key_bytes::KeyBytes;
 use super::keys::{EdgeKeys, KeysPartial};
 use super::sums::sums;
-use super::tally::{PhysicalTally, StreamTally};
+use super::tally::{ChangesTally, PhysicalTally, StreamTally};
 use super::timers::TimersPartial;
 
 /// A state of a keyed state handle.
@@ -322,6 +322,9 @@ pub struct AnalysisPartial {
     /// What streams of key groups hold.
     #[serde(with = "pairs")]
     pub streams: BTreeMap<StateKey, StreamTally>,
+    /// What changes of changelogs did, by index of the operator in the snapshot and name of the state.
+    #[serde(with = "pairs")]
+    pub changes: BTreeMap<(u32, String), ChangesTally>,
     /// Keys over all states of an operator, by its index, without those at edges.
     #[serde(with = "pairs")]
     pub operators: BTreeMap<u32, OperatorPartial>,
@@ -352,6 +355,11 @@ impl AnalysisPartial {
         self.streams.entry(key).or_default().merge(tally);
     }
 
+    /// Adds what changes did to a state.
+    pub fn add_changes(&mut self, operator: u32, state: String, tally: &ChangesTally) {
+        self.changes.entry((operator, state)).or_default().merge(tally);
+    }
+
     /// Adds the keys of a split.
     pub fn add_operator(&mut self, key: HandleKey, mut partial: OperatorPartial) {
         self.operator_edges.entry(key).or_default().merge(partial.keys.take_edges());
@@ -370,6 +378,7 @@ impl AnalysisPartial {
         merge_maps(&mut self.handles, other.handles, HandlePartial::merge);
         merge_maps(&mut self.tallies, other.tallies, |a, b| a.merge(&b));
         merge_maps(&mut self.streams, other.streams, |a, b| a.merge(&b));
+        merge_maps(&mut self.changes, other.changes, |a, b| a.merge(&b));
         merge_maps(&mut self.operators, other.operators, OperatorPartial::merge);
         merge_maps(&mut self.operator_edges, other.operator_edges, EdgeKeys::merge);
         merge_maps(&mut self.samples, other.samples, CompressionSample::merge);

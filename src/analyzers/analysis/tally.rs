@@ -1,5 +1,9 @@
 //! What lies in the files, counted as they are read.
 
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
 use super::sums::sums;
 
 sums! {
@@ -72,6 +76,62 @@ sums! {
         damaged_key_groups,
         /// Bytes that are missing.
         damaged_bytes,
+    }
+}
+
+/// What changes of a changelog did to a state.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChangesTally {
+    /// Changes that were applied, by Flink's name of their operation in lower case.
+    pub applied: BTreeMap<String, u64>,
+    /// Bytes of these.
+    pub bytes: u64,
+    /// Changes that could not be applied, by the reason, and their bytes.
+    pub not_applied: BTreeMap<String, NotApplied>,
+    /// Rows whose value only user code knows: namespaces were merged into theirs last.
+    pub merged_rows: u64,
+}
+
+/// Changes that could not be applied.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NotApplied {
+    /// How many.
+    pub changes: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+impl ChangesTally {
+    /// Counts a change that was applied.
+    pub fn applied(&mut self, operation: &str, bytes: u64) {
+        match self.applied.get_mut(operation) {
+            Some(count) => *count = count.saturating_add(1),
+            None => self.applied.extend([(operation.to_owned(), 1)]),
+        }
+        self.bytes = self.bytes.saturating_add(bytes);
+    }
+
+    /// Counts a change that was not.
+    pub fn not_applied(&mut self, reason: String, bytes: u64) {
+        self.merge(&Self {
+            not_applied: BTreeMap::from([(reason, NotApplied { changes: 1, bytes })]),
+            ..Self::default()
+        });
+    }
+
+    /// Adds those of another changelog.
+    pub fn merge(&mut self, other: &Self) {
+        for (operation, count) in &other.applied {
+            let sum = self.applied.entry(operation.clone()).or_default();
+            *sum = sum.saturating_add(*count);
+        }
+        self.bytes = self.bytes.saturating_add(other.bytes);
+        self.merged_rows = self.merged_rows.saturating_add(other.merged_rows);
+        for (reason, not) in &other.not_applied {
+            let sum = self.not_applied.entry(reason.clone()).or_default();
+            sum.changes = sum.changes.saturating_add(not.changes);
+            sum.bytes = sum.bytes.saturating_add(not.bytes);
+        }
     }
 }
 

@@ -341,10 +341,47 @@ pub struct StateAnalysis {
     pub timers: Option<TimerAnalysis>,
     /// What other compressions would make of it; absent where that was not asked for (`--what-if compression`).
     pub compression_what_if: Option<CompressionWhatIf>,
+    /// What changes of a changelog did to it; absent where none were read.
+    pub changes: Option<ChangesFigures>,
     /// What could not be divided further, and why.
     pub not_walked: Vec<NotWalked>,
     /// What could not be read.
     pub missing: Missing,
+}
+
+/// What changes of a changelog did to a state.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct ChangesFigures {
+    /// Changes that were applied.
+    pub applied: u64,
+    /// Their bytes, uncompressed.
+    pub bytes: u64,
+    /// Changes that were applied, by operation.
+    pub operations: Vec<OperationFigures>,
+    /// Changes that were not applied, by reason.
+    pub not_applied: Vec<NotAppliedFigures>,
+    /// Rows whose value only user code knows, since namespaces were merged into theirs last.
+    pub merged_rows: u64,
+}
+
+/// Changes of one operation.
+#[derive(Debug, Clone, Serialize)]
+pub struct OperationFigures {
+    /// Flink's name of the operation (`StateChangeOperation`), in lower case.
+    pub operation: String,
+    /// How many.
+    pub changes: u64,
+}
+
+/// Changes that were not applied.
+#[derive(Debug, Clone, Serialize)]
+pub struct NotAppliedFigures {
+    /// Why.
+    pub reason: String,
+    /// How many.
+    pub changes: u64,
+    /// Their bytes, uncompressed.
+    pub bytes: u64,
 }
 
 /// One level of a state.

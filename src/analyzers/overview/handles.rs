@@ -1,5 +1,7 @@
 //! The state handles of a subtask with every file they name, for the complete output.
 
+use std::collections::BTreeSet;
+
 use super::types::{HandleFile, HandleSummary};
 use crate::model::{
     ChannelState, FileId, KeyedContent, KeyedState, OperatorStateHandle, Snapshot, StateFile, Subtask,
@@ -50,14 +52,20 @@ fn keyed(snapshot: &Snapshot, kind: &'static str, state: &KeyedState) -> HandleS
             }
         }
         KeyedContent::Stream(stream) => out.files.extend(file(snapshot, stream.stream, None, None)),
-        KeyedContent::Changelog(log) => out.materialization_id = Some(log.materialization_id),
+        KeyedContent::Changelog(log) => {
+            out.materialization_id = Some(log.materialization_id);
+            let files: BTreeSet<FileId> = log.materialized.iter().flat_map(KeyedState::files).collect();
+            let sizes = files.into_iter().filter_map(|id| Some(snapshot.file(id)?.size));
+            out.materialized_bytes = Some(sizes.fold(0, u64::saturating_add));
+        }
         KeyedContent::InlineChanges { changes, bytes } => {
-            out.changes = Some(*changes);
+            out.changes = Some(changes.len() as u64);
             out.bytes = Some(*bytes);
         }
         KeyedContent::ChangeFiles { files, bytes, storage } => {
             out.bytes = u64::try_from(*bytes).ok();
             out.changelog_storage.clone_from(storage);
+            out.change_sets = Some(files.len() as u64);
             out.files.extend(files.iter().filter_map(|(_, id)| file(snapshot, *id, None, None)));
         }
     }

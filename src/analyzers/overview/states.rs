@@ -192,7 +192,8 @@ impl Collector<'_> {
         }
     }
 
-    /// What a changelog holds besides its materialized state: named with its size, not decoded.
+    /// What a changelog holds besides its materialized state: named with its size, since what of that belongs to which
+    /// state is known to those who read all of it.
     fn changes(&mut self, subtask: u32, state: &KeyedState) {
         let (mut bytes, mut any) = (0u64, false);
         state.walk(&mut |inner| match &inner.content {
@@ -204,7 +205,7 @@ impl Collector<'_> {
         });
         if any {
             let building = self.state(KEYED_CHANGES, "changelog", "changes");
-            building.summary.type_text = "changes since the materialization: not decoded".to_owned();
+            building.summary.type_text = "changes of all states since the materialization".to_owned();
             building.part(subtask, Some(bytes), None);
         }
     }

@@ -480,10 +480,14 @@ pub struct HandleSummary {
     pub uploaded_bytes: Option<u64>,
     /// Of a changelog: the id of its materialization. The handles inside follow this one.
     pub materialization_id: Option<i64>,
+    /// Of a changelog: recorded bytes of the files of its materialization.
+    pub materialized_bytes: Option<u64>,
     /// Of changes in files: the identifier of the changelog storage.
     pub changelog_storage: Option<String>,
     /// Of changes inside `_metadata`: how many.
     pub changes: Option<u64>,
+    /// Of changes in files: how many sets of them.
+    pub change_sets: Option<u64>,
     /// Of in-flight data: how many channels.
     pub channels: Option<u64>,
     /// Of in-flight data: how many buffers.

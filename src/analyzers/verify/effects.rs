@@ -52,6 +52,9 @@ pub const EFFECTS: &[(&str, Effect)] = &[
     ("sst_tail_not_decoded", Breaks),
     ("sst_damaged", Breaks),
     ("key_group_damaged", Breaks),
+    // Changelogs
+    ("changelog_not_decoded", Breaks),
+    ("changelog_damaged", Breaks),
     ("sst_keys_out_of_bounds", Breaks),
     ("sst_entries_differ", Breaks),
     ("sst_not_checked", Unknown),

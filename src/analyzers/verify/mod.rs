@@ -124,6 +124,14 @@ pub struct DeepRead {
     pub key_groups: u64,
     /// Rows in them.
     pub rows: u64,
+    /// Changelogs whose changes could all be decoded.
+    pub changelogs: u64,
+    /// Sets of changes that could be decoded to their end.
+    pub change_sets: u64,
+    /// Changes in them.
+    pub changes: u64,
+    /// Bytes of these, uncompressed.
+    pub change_bytes: u64,
     /// Channels with in-flight data of which all buffers could be read.
     pub channels: u64,
     /// Bytes of their buffers.

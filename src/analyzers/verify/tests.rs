@@ -72,6 +72,8 @@ fn details() -> Details {
         meta: None,
         raw_timers: None,
         stream: None,
+        changes: None,
+        only_in_changes: Vec::new(),
         database: Some(DatabaseDetails {
             tables: vec![Table {
                 column_family: 0,

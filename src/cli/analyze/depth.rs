@@ -182,6 +182,8 @@ mod tests {
             meta: None,
             raw_timers: None,
             stream: None,
+            changes: None,
+            only_in_changes: Vec::new(),
             database: Some(DatabaseDetails {
                 tables: vec![table.clone()],
                 column_families: vec!["state".to_owned()],

@@ -1,6 +1,7 @@
 //! Reads the small files behind the handles: meta data of backends, and of RocksDB databases the
 //! CURRENT, MANIFEST and OPTIONS files; on request the tail of every SST. No data is read.
 
+mod changes;
 mod database;
 mod plan;
 mod tails;
@@ -45,7 +46,9 @@ pub fn read_details(
     }
     let parts = opener.read(snapshot, &plan.wanted);
     let parts = Parts { parts, names: plan.names };
-    decode(snapshot, plan.jobs, &parts, bounds)
+    let mut details = decode(snapshot, plan.jobs, &parts, bounds);
+    changes::read(opener, snapshot, depth, &mut details);
+    details
 }
 
 /// An operator in words.
@@ -225,6 +228,8 @@ fn decode_job(snapshot: &Snapshot, job: Job<'_>, parts: &Parts, decoded: &Decode
                 meta,
                 raw_timers: None,
                 stream: None,
+                changes: None,
+                only_in_changes: Vec::new(),
                 database: database
                     .or_else(|| Some(DatabaseDetails { options, ..DatabaseDetails::default() })),
             });
@@ -242,6 +247,8 @@ fn decode_job(snapshot: &Snapshot, job: Job<'_>, parts: &Parts, decoded: &Decode
                 raw_timers: None,
                 database: None,
                 stream: stream_of(snapshot, state),
+                changes: None,
+                only_in_changes: Vec::new(),
             });
         }
         Job::Raw { operator, subtask, state, head } => {
@@ -262,6 +269,8 @@ fn decode_job(snapshot: &Snapshot, job: Job<'_>, parts: &Parts, decoded: &Decode
                 raw_timers,
                 database: None,
                 stream: stream_of(snapshot, state),
+                changes: None,
+                only_in_changes: Vec::new(),
             });
         }
         Job::Operator { operator, subtask, handle, head } => {

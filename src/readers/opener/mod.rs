@@ -248,6 +248,21 @@ impl<'s> Opener<'s> {
         &self.directory
     }
 
+    /// Where its files are read from.
+    pub(super) fn storage(&self) -> &'s dyn Storage {
+        self.storage
+    }
+
+    /// How many requests may be under way at once.
+    pub(super) fn requests(&self) -> usize {
+        self.in_flight.requests
+    }
+
+    /// Bytes that lie in `_metadata`.
+    pub(super) fn inlined(&self, offset: u64, length: u64) -> Option<Bytes> {
+        slice(&self.metadata, offset, length)
+    }
+
     /// Where a table is, if a part of it was read.
     #[must_use]
     pub fn table(&self, file: FileId) -> Option<&Source> {

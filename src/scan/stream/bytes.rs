@@ -1,15 +1,14 @@
 //! The bytes of key groups, in pieces as they are asked for, uncompressed.
 
-use std::collections::VecDeque;
 use std::ops::Range;
 
 use ::bytes::Bytes;
-use statescope_formats::flink::full_snapshot::{Frame, SnappyFrames};
 use statescope_formats::{Error as FormatError, ErrorKind};
 
 use super::super::feed::Reading;
 use super::super::tables::ReadError;
 use super::{Group, Stream};
+use crate::readers::frames::Frames;
 use crate::storage::ReadRequest;
 
 /// Bytes that are handed on at once.
@@ -121,21 +120,12 @@ pub(super) struct GroupBytes<'p, 's> {
     pieces: &'p mut Pieces<'s>,
     /// What was not asked for yet.
     rest: Range<u64>,
-    frames: Option<Compressed>,
+    frames: Option<Frames>,
     buffer: Vec<u8>,
     /// How much of `buffer` was taken.
     taken: usize,
     /// Uncompressed bytes that were taken.
     pub(super) position: u64,
-}
-
-/// Compressed bytes that are not uncompressed yet.
-struct Compressed {
-    frames: SnappyFrames,
-    raw: Vec<u8>,
-    /// Where uncompressed bytes begin that are a stream of their own.
-    begins: VecDeque<u64>,
-    uncompressed: u64,
 }
 
 impl<'p, 's> GroupBytes<'p, 's> {
@@ -145,12 +135,7 @@ impl<'p, 's> GroupBytes<'p, 's> {
 
     /// From here on, bytes are compressed: nothing behind what was taken may have been asked for.
     pub(super) fn uncompress(&mut self) {
-        self.frames = Some(Compressed {
-            frames: SnappyFrames::new(self.rest.start, self.pieces.reading.checksums),
-            raw: Vec::new(),
-            begins: VecDeque::new(),
-            uncompressed: 0,
-        });
+        self.frames = Some(Frames::new(self.rest.start, self.pieces.reading.checksums));
         self.position = 0;
     }
 
@@ -166,7 +151,7 @@ impl<'p, 's> GroupBytes<'p, 's> {
 
     /// Whether nothing follows what is there.
     pub(super) fn is_whole(&self) -> bool {
-        self.rest.is_empty() && self.frames.as_ref().is_none_or(|compressed| compressed.raw.is_empty())
+        self.rest.is_empty() && self.frames.as_ref().is_none_or(Frames::is_empty)
     }
 
     pub(super) fn take(&mut self, bytes: usize) {
@@ -224,30 +209,10 @@ impl<'p, 's> GroupBytes<'p, 's> {
             );
         }
         self.took(read.len());
-        let Some(compressed) = &mut self.frames else {
-            self.buffer.extend_from_slice(&read);
-            return Ok(());
-        };
-        compressed.raw.extend_from_slice(&read);
-        let mut from = 0;
-        loop {
-            let raw = compressed.raw.get(from..).unwrap_or_default();
-            if raw.is_empty() {
-                break;
-            }
-            match compressed.frames.next(raw, self.rest.is_empty(), &mut self.buffer)? {
-                Frame::NeedBytes(_) => break,
-                Frame::Stream { taken } => {
-                    compressed.begins.push_back(compressed.uncompressed);
-                    from = from.saturating_add(taken);
-                }
-                Frame::Chunk { taken, uncompressed } => {
-                    compressed.uncompressed = compressed.uncompressed.saturating_add(uncompressed as u64);
-                    from = from.saturating_add(taken);
-                }
-            }
+        match &mut self.frames {
+            Some(frames) => frames.feed(&read, self.rest.is_empty(), &mut self.buffer)?,
+            None => self.buffer.extend_from_slice(&read),
         }
-        compressed.raw.drain(..from);
         Ok(())
     }
 
@@ -256,12 +221,9 @@ impl<'p, 's> GroupBytes<'p, 's> {
     pub(super) fn next_stream(&mut self) -> Result<Option<u64>, ReadError> {
         let mut skipped = 0;
         loop {
-            let Some(compressed) = &mut self.frames else { return Ok(None) };
-            while compressed.begins.front().is_some_and(|begin| *begin <= self.position) {
-                compressed.begins.pop_front();
-            }
+            let Some(frames) = &mut self.frames else { return Ok(None) };
+            let next = frames.begin_behind(self.position);
             let there = self.rest().len();
-            let next = self.frames.as_ref().and_then(|compressed| compressed.begins.front().copied());
             let ahead =
                 next.map(|next| usize::try_from(next.saturating_sub(self.position)).unwrap_or(usize::MAX));
             match ahead.filter(|ahead| *ahead <= there) {

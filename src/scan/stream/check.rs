@@ -42,7 +42,7 @@ pub(in crate::scan) fn check(reading: Reading<'_>, stream: &Stream) -> CheckedSt
     let mut checked = CheckedStream::default();
     let pieces = Pieces::new(reading, stream, stream.groups.iter());
     // Rows may come in any order.
-    let states = vec![StateRows::new(Count(0), false)];
+    let states = vec![StateRows::new(Count(0), false, None)];
     let mut reader = GroupReader::new(stream, pieces, states, 0, None, false);
     // Where that fails, so does what follows.
     let _ = reader.look(stream.groups.iter());

@@ -3,14 +3,13 @@
 //!
 //! A split is a range of key groups. Its bytes come in pieces, each asked for once, and go through
 //! [`GroupBytes`](bytes::GroupBytes) to the decoder of the kind, which makes rows of them as RocksDB has them. Those of
-//! a state in a key group go through a [`Sorter`](sorter::Sorter) where they do not come in order, and from there to the
+//! a state in a key group go through a [`Sorter`](super::sorter::Sorter) where they do not come in order, and from there to the
 //! same accumulators as rows of tables. States follow one another within a key group, so the keys of an operator are
 //! added up key group by key group.
 
 mod bytes;
 mod check;
 mod read;
-mod sorter;
 mod split;
 
 use std::collections::HashMap;
@@ -109,11 +108,20 @@ impl Stream {
     ) -> Option<Self> {
         let stream = keyed.stream.as_ref()?;
         let meta = keyed.meta.as_deref()?;
+        let own;
+        let meta = if keyed.only_in_changes.is_empty() {
+            meta
+        } else {
+            let mut cut = meta.clone();
+            cut.states.truncate(meta.states.len().saturating_sub(keyed.only_in_changes.len()));
+            own = cut;
+            &own
+        };
         // Where it could not be read, that is told already.
         let source = tables.get(&stream.file)?;
         let prefix = KeyGroupPrefix::of_max_parallelism(operator.max_parallelism);
         let (kind, empty) = match keyed.layout {
-            KeyedLayout::Database => return None,
+            KeyedLayout::Database | KeyedLayout::Changes => return None,
             KeyedLayout::Canonical => (Kind::Canonical, EmptyGroup::Zero),
             // To 1.15, RocksDB writes canonical streams with the same handles. A heap has all its key groups.
             KeyedLayout::Stream if snapshot.metadata_version >= HEAP_ONLY => {

@@ -3,15 +3,16 @@
 use std::collections::BTreeSet;
 
 use statescope_formats::Error as FormatError;
-use statescope_formats::flink::full_snapshot::{KeyGroupRows, Next, Part, Step, Stopped};
+use statescope_formats::flink::full_snapshot::{KeyGroupRows, Next, Step, Stopped};
 use statescope_formats::flink::walk::StopReason;
 use statescope_formats::rocksdb::data_block::common_prefix;
 
+use super::super::changes::{Changed, Overlaid};
 use super::super::feed::share;
 use super::super::rows::NO_TABLE;
+use super::super::sorter::{SortError, Sorter};
 use super::super::tables::ReadError;
 use super::bytes::{GroupBytes, Pieces};
-use super::sorter::{SortError, Sorter};
 use super::{Decoder, Group, Kind, Stream};
 use crate::analyzers::analysis::{Spill, StreamTally};
 use crate::lsm::LiveSink;
@@ -56,6 +57,7 @@ impl From<SortError> for Stop {
 /// A state while its rows pass by.
 pub(super) struct StateRows<S> {
     pub(super) sink: S,
+    changed: Option<Changed>,
     /// Whether its rows are to come in the order of their keys.
     in_order: bool,
     last: Vec<u8>,
@@ -66,17 +68,43 @@ pub(super) struct StateRows<S> {
 }
 
 impl<S: LiveSink> StateRows<S> {
-    pub(super) fn new(sink: S, in_order: bool) -> Self {
-        Self { sink, in_order, last: Vec::new(), raw: 0, expired: 0, tally: StreamTally::default() }
+    pub(super) fn new(sink: S, in_order: bool, changed: Option<Changed>) -> Self {
+        let in_order = in_order || changed.is_some();
+        Self { sink, changed, in_order, last: Vec::new(), raw: 0, expired: 0, tally: StreamTally::default() }
     }
 
     #[inline]
     fn put(&mut self, key: &[u8], value: &[u8]) {
         let shared = common_prefix(&self.last, key);
         self.raw = self.raw.saturating_add((key.len() + value.len()) as u64);
-        self.expired = self.expired.saturating_add(self.sink.put(key, shared, value, NO_TABLE));
+        let expired = match &mut self.changed {
+            None => self.sink.put(key, shared, value, NO_TABLE),
+            Some(changed) => Overlaid::new(changed, &mut self.sink).put(key, shared, value, NO_TABLE),
+        };
+        self.expired = self.expired.saturating_add(expired);
         self.last.truncate(shared);
         self.last.extend_from_slice(key.get(shared..).unwrap_or_default());
+    }
+}
+
+impl<S> StateRows<S> {
+    /// Whether changes are applied to its rows.
+    pub(super) fn is_changed(&self) -> bool {
+        self.changed.is_some()
+    }
+
+    /// Why what changed could not be read.
+    pub(super) fn failure(&mut self) -> Option<String> {
+        self.changed.take().and_then(Changed::failure)
+    }
+}
+
+impl<S: LiveSink> StateRows<S> {
+    /// Hands out what changes added before a key, or all of it.
+    pub(super) fn catch_up(&mut self, stop: Option<&[u8]>) {
+        if let Some(changed) = &mut self.changed {
+            changed.run(stop, &mut self.sink);
+        }
     }
 }
 
@@ -419,12 +447,7 @@ fn reason(stream: &Stream, stopped: Stopped) -> String {
         Kind::Canonical | Kind::Timers(_) => None,
     };
     let stop: Option<&StopReason> = walker.zip(stopped.stop).and_then(|(walker, at)| walker.stops().get(at));
-    let part = match stopped.part {
-        Part::Key => "key",
-        Part::Namespace => "namespace",
-        Part::UserKey => "user key",
-        Part::Value => "value",
-    };
+    let part = stopped.part.name();
     match stop {
         Some(stop) => format!("the {part} is {stop}"),
         None => format!("nothing says where the {part} ends"),

@@ -1,18 +1,36 @@
 //! Splits of streams: ranges of key groups.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::super::changes::OfSplit;
 use super::super::partial::{ScanPartial, StreamRead};
 use super::super::plan::KeyRange;
+use super::super::sorter::SortError;
 use super::super::tables::ReadError;
 use super::super::work::{Shared, state_key};
 use super::super::{Handle, State};
 use super::bytes::Pieces;
 use super::read::{GroupRead, GroupReader, NotRead, StateRows, Stop};
-use super::sorter::SortError;
 use super::{Group, Stream};
 use crate::analyzers::analysis::{HandleKey, OperatorKeys, StateAccumulator, StreamTally};
 use crate::lsm::LiveSink;
+
+/// A key group whose turn it is.
+enum Begun<'a> {
+    Group(&'a Group),
+    /// Of which the stream has nothing.
+    Changes(u32),
+}
+
+impl Begun<'_> {
+    fn number(&self) -> u32 {
+        match self {
+            Self::Group(group) => group.number,
+            Self::Changes(number) => *number,
+        }
+    }
+}
 
 /// A split of a stream.
 pub(in crate::scan) struct StreamSplit<'a> {
@@ -36,11 +54,15 @@ impl<'a> StreamSplit<'a> {
         &self,
         shared: &Shared<'a>,
         group: u64,
+        changes: Option<OfSplit>,
         partial: ScanPartial,
     ) -> Option<ScanPartial> {
+        if changes.is_some() {
+            return self.analyze_as(shared, group, changes, partial, true).ok();
+        }
         // Rows that seem to come in order and then do not are rare, and nothing else tells: then all is read again.
-        match self.analyze_as(shared, group, partial.clone(), false) {
-            Err(Stop::NotInOrder) => self.analyze_as(shared, group, partial, true).ok(),
+        match self.analyze_as(shared, group, None, partial.clone(), false) {
+            Err(Stop::NotInOrder) => self.analyze_as(shared, group, None, partial, true).ok(),
             done => done.ok(),
         }
     }
@@ -49,6 +71,7 @@ impl<'a> StreamSplit<'a> {
         &self,
         shared: &Shared<'a>,
         split: u64,
+        mut changes: Option<OfSplit>,
         mut partial: ScanPartial,
         sort_all: bool,
     ) -> Result<ScanPartial, Stop> {
@@ -66,7 +89,8 @@ impl<'a> StreamSplit<'a> {
                 let memory = memory / counting;
                 accumulator = accumulator.with_spilled_key_totals(memory, spill.map(|spill| spill()));
             }
-            StateRows::new(accumulator, state.plan.divides_key_groups())
+            let changed = changes.as_mut().map(|changes| changes.take(&state.name));
+            StateRows::new(accumulator, state.plan.divides_key_groups(), changed)
         });
         let spill_of_sorter = spill.map(|spill| spill());
         let pieces = self.pieces(shared, split);
@@ -75,7 +99,15 @@ impl<'a> StreamSplit<'a> {
         // Where that fails, so does what follows.
         let _ = reader.look(self.groups());
         let mut operator = (counting > 1).then(|| OperatorKeys::new(shared.top));
-        for group in self.groups() {
+        let begun = self.begun(&reader.states);
+        for begun in begun {
+            let group = match begun {
+                Begun::Group(group) => group,
+                Begun::Changes(number) => {
+                    self.end_group(number, &mut reader, &mut operator);
+                    continue;
+                }
+            };
             let mut found = GroupRead::default();
             match reader.read(group, &mut found) {
                 Ok(()) => {}
@@ -84,14 +116,13 @@ impl<'a> StreamSplit<'a> {
                 Err(Stop::Sort(error)) => self.not_sorted(group, &error, &mut partial),
             }
             self.count(group, found, &mut reader, &mut partial);
-            reader.states.iter_mut().for_each(|state| state.sink.end_key_group());
-            if let Some(operator) = &mut operator {
-                let mut states: Vec<_> = reader.states.iter_mut().map(|state| &mut state.sink).collect();
-                operator.end_batch(&mut states);
-            }
+            self.end_group(group.number, &mut reader, &mut operator);
             partial.bytes = partial.bytes.saturating_add(group.bytes());
         }
-        for (state, rows) in handle.states.iter().zip(reader.finish()) {
+        for (state, mut rows) in handle.states.iter().zip(reader.finish()) {
+            if let Some(failure) = rows.failure() {
+                partial.not_changed(handle, failure);
+            }
             partial.analysis.add_stream(state_key(handle, state), &rows.tally);
             partial.analysis.add_state(state_key(handle, state), rows.sink.finish());
         }
@@ -99,7 +130,41 @@ impl<'a> StreamSplit<'a> {
             let key = HandleKey { operator: handle.operator_number, handle: handle.number };
             partial.analysis.add_operator(key, operator.finish());
         }
+        partial.add_changes(changes);
         Ok(partial)
+    }
+
+    /// The key groups that are read, and between them those that only changes may have.
+    fn begun<S>(&self, states: &[StateRows<S>]) -> Vec<Begun<'a>> {
+        let mut begun: Vec<Begun<'a>> = self.groups().map(Begun::Group).collect();
+        if states.iter().any(StateRows::is_changed) {
+            let prefix = self.handle.prefix;
+            let (first, last) = self.handle.key_groups;
+            let here = (first..=last).filter(|number| {
+                !self.range.and(&KeyRange::of_key_groups(prefix, *number, *number)).is_empty()
+            });
+            let read: BTreeSet<u32> = self.groups().map(|group| group.number).collect();
+            begun.extend(here.filter(|number| !read.contains(number)).map(Begun::Changes));
+            begun.sort_by_key(Begun::number);
+        }
+        begun
+    }
+
+    fn end_group(
+        &self,
+        number: u32,
+        reader: &mut GroupReader<'_, StateAccumulator<'_>>,
+        operator: &mut Option<OperatorKeys>,
+    ) {
+        let end = KeyRange::of_key_groups(self.handle.prefix, number, number).high;
+        reader.states.iter_mut().for_each(|state| {
+            state.catch_up(end.as_deref());
+            state.sink.end_key_group();
+        });
+        if let Some(operator) = operator {
+            let mut states: Vec<_> = reader.states.iter_mut().map(|state| &mut state.sink).collect();
+            operator.end_batch(&mut states);
+        }
     }
 
     /// Counts what of a key group could not be read.
@@ -160,10 +225,14 @@ impl<'a> StreamSplit<'a> {
         &self,
         shared: &Shared<'a>,
         split: u64,
+        mut changes: Option<OfSplit>,
         sink: &dyn Fn(&'a Handle, &'a State) -> S,
         done: &dyn Fn(S),
     ) -> Vec<String> {
-        let states = self.handle.states.iter().map(|state| StateRows::new(sink(self.handle, state), true));
+        let states = self.handle.states.iter().map(|state| {
+            let changed = changes.as_mut().map(|changes| changes.take(&state.name));
+            StateRows::new(sink(self.handle, state), true, changed)
+        });
         let spill = shared.spill.map(|spill| spill());
         let pieces = self.pieces(shared, split);
         let mut reader = GroupReader::new(self.stream, pieces, states.collect(), shared.memory, spill, true);
@@ -189,7 +258,11 @@ impl<'a> StreamSplit<'a> {
                 .into_values()
                 .map(|read| format!("{} is damaged: {}", self.stream.name, read.message)),
         );
-        reader.finish().into_iter().for_each(|state| done(state.sink));
+        for mut state in reader.finish() {
+            state.catch_up(self.range.high.as_deref());
+            lost.extend(state.failure());
+            done(state.sink);
+        }
         lost
     }
 }

@@ -176,6 +176,8 @@ impl World {
             meta: None,
             raw_timers: None,
             stream: None,
+            changes: None,
+            only_in_changes: Vec::new(),
             database: Some(DatabaseDetails {
                 tables: tables.clone(),
                 column_families: vec!["state".to_owned()],

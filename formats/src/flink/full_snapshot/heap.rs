@@ -5,11 +5,12 @@ use std::ops::Range;
 use super::{KeyGroupRows, Next, Part, Step, Stopped, Taking, Window, answer};
 use crate::error::{Error, Result};
 use crate::flink::key::{KeyGroupPrefix, KeyLayout, KeyPart};
+use crate::flink::serializer::SerializerSnapshot;
 use crate::flink::state_meta::{KeyedBackendMeta, StateKind, StateMetaInfo};
 use crate::flink::walk::{StateValueLayout, Walked, Walker};
 
 /// What stands between the elements of a list in a row, as RocksDB's merge operator has it in Flink.
-const DELIMITER: u8 = b',';
+pub(in crate::flink) const DELIMITER: u8 = b',';
 
 /// Bytes of a state's id and the number of its entries.
 const HEADER: usize = 6;
@@ -23,17 +24,19 @@ const WORK: usize = 16;
 /// How the entries of a heap backend are laid out: compiled once for all its key groups.
 #[derive(Debug)]
 pub struct HeapLayout {
-    states: Vec<Option<HeapState>>,
+    states: Vec<Option<EntryLayout>>,
 }
 
+/// How the entries of a state are laid out as its serializers write them, whole values in one.
 #[derive(Debug)]
-struct HeapState {
-    key: KeyLayout,
-    values: Values,
+pub(in crate::flink) struct EntryLayout {
+    pub(in crate::flink) key: KeyLayout,
+    pub(in crate::flink) values: EntryValues,
 }
 
+/// What the values of a state are.
 #[derive(Debug)]
-enum Values {
+pub(in crate::flink) enum EntryValues {
     /// A value, as it is.
     One(Walker),
     /// i32 n, n elements.
@@ -48,37 +51,49 @@ impl HeapLayout {
     /// Of a backend, by its meta data. States that are not described well enough are not walked.
     #[must_use]
     pub fn new(prefix: KeyGroupPrefix, meta: &KeyedBackendMeta) -> Self {
-        let states = meta.states.iter().map(|state| HeapState::new(prefix, meta, state));
+        let states = meta.states.iter().map(|state| EntryLayout::new(prefix, &meta.key_serializer, state));
         Self { states: states.collect() }
     }
 
     /// Steps over a part of entries of a state; `None` where the state is not described, and of a part that it has not.
     #[must_use]
     pub fn walker(&self, state: usize, part: Part) -> Option<&Walker> {
-        let state = self.states.get(state)?.as_ref()?;
-        match (part, &state.values) {
-            (Part::Key, _) => state.key.walker(KeyPart::Key),
-            (Part::Namespace, _) => state.key.walker(KeyPart::Namespace),
-            (Part::UserKey, _) => state.key.walker(KeyPart::UserKey),
-            (Part::Value, Values::One(walker) | Values::List(walker) | Values::Map(walker)) => Some(walker),
-            (Part::Value, Values::Timers) => None,
-        }
+        self.states.get(state)?.as_ref()?.walker(part)
     }
 }
 
-impl HeapState {
-    fn new(prefix: KeyGroupPrefix, meta: &KeyedBackendMeta, state: &StateMetaInfo) -> Option<Self> {
-        let key = KeyLayout::of_state(prefix, &meta.key_serializer, state)?;
+impl EntryLayout {
+    /// Of a state, with the serializer of the backend's keys. `None` where it is not described well enough.
+    pub(in crate::flink) fn new(
+        prefix: KeyGroupPrefix,
+        key: &SerializerSnapshot,
+        state: &StateMetaInfo,
+    ) -> Option<Self> {
+        let key = KeyLayout::of_state(prefix, key, state)?;
         let value = StateValueLayout::of_state(state)?;
         let is_map = key.walker(KeyPart::UserKey).is_some();
         let walker = value.walker().clone();
         let values = match state.kind {
-            StateKind::PriorityQueue => Values::Timers,
-            _ if value.is_list() => Values::List(walker),
-            _ if is_map => Values::Map(walker),
-            _ => Values::One(walker),
+            StateKind::PriorityQueue => EntryValues::Timers,
+            _ if value.is_list() => EntryValues::List(walker),
+            _ if is_map => EntryValues::Map(walker),
+            _ => EntryValues::One(walker),
         };
         Some(Self { key, values })
+    }
+
+    /// Steps over a part of entries; `None` of a part that they have not.
+    pub(in crate::flink) fn walker(&self, part: Part) -> Option<&Walker> {
+        match (part, &self.values) {
+            (Part::Key, _) => self.key.walker(KeyPart::Key),
+            (Part::Namespace, _) => self.key.walker(KeyPart::Namespace),
+            (Part::UserKey, _) => self.key.walker(KeyPart::UserKey),
+            (
+                Part::Value,
+                EntryValues::One(walker) | EntryValues::List(walker) | EntryValues::Map(walker),
+            ) => Some(walker),
+            (Part::Value, EntryValues::Timers) => None,
+        }
     }
 }
 
@@ -262,7 +277,7 @@ impl<'l> HeapGroup<'l> {
         let Some(state) = self.layout.states.get(self.state).and_then(Option::as_ref) else {
             return Ok((Found::Stopped(Part::Value, None), 0));
         };
-        let timer = matches!(state.values, Values::Timers);
+        let timer = matches!(state.values, EntryValues::Timers);
         let start = if timer { size_of::<i64>() } else { 0 };
         let timestamp = window.first(start)?;
         let [first, second] = if timer {
@@ -283,13 +298,13 @@ impl<'l> HeapGroup<'l> {
         let one = window.bytes.get(start..middle).unwrap_or_default();
         let other = window.bytes.get(middle..end).unwrap_or_default();
         match &state.values {
-            Values::Timers => {
+            EntryValues::Timers => {
                 let flipped = timestamp.first_chunk().map_or(0, |bytes| i64::from_be_bytes(*bytes));
                 state.key.compose_timer(self.key_group, flipped ^ i64::MIN, one, other, &mut self.key);
                 self.next_entry();
                 Ok((Found::Row(end..end), end))
             }
-            Values::One(walker) => {
+            EntryValues::One(walker) => {
                 let value = match walk(walker, &window, end)? {
                     Met::End(value) => value,
                     Met::Stopped(stop) => return Ok((Found::Stopped(Part::Value, Some(stop)), 0)),
@@ -298,8 +313,8 @@ impl<'l> HeapGroup<'l> {
                 self.next_entry();
                 Ok((Found::Row(end..value), value))
             }
-            Values::List(_) | Values::Map(_) => {
-                let is_list = matches!(state.values, Values::List(_));
+            EntryValues::List(_) | EntryValues::Map(_) => {
+                let is_list = matches!(state.values, EntryValues::List(_));
                 let what = if is_list { "elements of a list" } else { "entries of a map" };
                 let count = u32::try_from(window.length(what, end)?).unwrap_or(u32::MAX);
                 state.key.compose(self.key_group, other, one, &mut self.key);

@@ -31,6 +31,7 @@ mod timers;
 use std::ops::Range;
 
 pub use canonical::CanonicalGroup;
+pub(in crate::flink) use heap::{DELIMITER, EntryLayout, EntryValues};
 pub use heap::{HeapGroup, HeapLayout};
 pub use snappy::{Frame, SnappyFrames};
 pub use timers::{TimerGroup, timer_backend};
@@ -100,6 +101,19 @@ pub enum Part {
     UserKey,
     /// The value, or the element of a list.
     Value,
+}
+
+impl Part {
+    /// In words.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Key => "key",
+            Self::Namespace => "namespace",
+            Self::UserKey => "user key",
+            Self::Value => "value",
+        }
+    }
 }
 
 /// Hands out the rows of one key group.

@@ -64,6 +64,53 @@ impl KeyGroupRange {
     pub fn contains(&self, key_group: u32) -> bool {
         key_group >= self.start && key_group - self.start < self.count
     }
+
+    /// The first key group behind the range.
+    fn end(&self) -> u32 {
+        self.start.saturating_add(self.count)
+    }
+
+    /// The key groups that are in both.
+    #[must_use]
+    pub fn and(&self, other: Self) -> Self {
+        let start = self.start.max(other.start);
+        Self { start, count: self.end().min(other.end()).saturating_sub(start) }
+    }
+
+    /// What of the range is in none of some others, in ascending order.
+    #[must_use]
+    pub fn without(&self, others: &[Self]) -> Vec<Self> {
+        let mut others: Vec<Self> = others.iter().map(|other| self.and(*other)).collect();
+        others.retain(|other| other.count > 0);
+        others.sort_unstable_by_key(|other| other.start);
+        let (mut rest, mut start) = (Vec::new(), self.start);
+        let behind = Self { start: self.end(), count: 0 };
+        for other in others.into_iter().chain([behind]) {
+            rest.push(Self { start, count: other.start.saturating_sub(start) });
+            start = start.max(other.end());
+        }
+        rest.retain(|range| range.count > 0);
+        rest
+    }
+}
+
+#[cfg(test)]
+mod range_tests {
+    use super::KeyGroupRange;
+
+    #[test]
+    fn ranges_are_cut() {
+        let range = |start, count| KeyGroupRange { start, count };
+        assert_eq!(range(0, 64).and(range(32, 64)), range(32, 32));
+        assert_eq!(range(0, 8).and(range(8, 8)).count, 0);
+        assert_eq!(range(0, 8).without(&[]), [range(0, 8)]);
+        assert_eq!(range(0, 8).without(&[range(0, 99)]), []);
+        assert_eq!(
+            range(4, 12).without(&[range(12, 2), range(0, 6), range(20, 9)]),
+            [range(6, 6), range(14, 2)]
+        );
+        assert_eq!(range(0, 0).without(&[]), []);
+    }
 }
 
 /// `StreamStateHandle`: one stream of bytes.

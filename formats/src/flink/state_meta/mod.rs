@@ -174,6 +174,20 @@ impl KeyedBackendMeta {
     pub fn parse(cursor: &mut Cursor<'_>, end: End) -> Result<Self> {
         read::keyed(cursor, end).field("keyed_backend_meta")
     }
+
+    /// What would be that of a backend of which only changes are known; they do not say what keys are.
+    #[must_use]
+    pub fn of_changes(key: Option<SerializerSnapshot>, states: Vec<StateMetaInfo>) -> Self {
+        Self {
+            version: 6,
+            compressed: false,
+            key_serializer: key.unwrap_or_else(|| legacy::missing(0)),
+            states,
+            skipped: Vec::new(),
+            end: None,
+            error: None,
+        }
+    }
 }
 
 impl OperatorBackendMeta {

@@ -2,7 +2,7 @@
 
 mod keys;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use statescope_formats::flink::serializer::SerializerSnapshot;
 
@@ -19,12 +19,12 @@ use super::partial::{
 use super::physical::{Physical, add_disk, disk, stream_disk};
 use super::plan::Settings;
 use super::skew::ratio;
-use super::tally::{PhysicalTally, StreamTally};
+use super::tally::{ChangesTally, PhysicalTally, StreamTally};
 use super::types::{
-    AgeAnalysis, Analysis, AnalysisTotals, CompressionAnalysis, Depth, DiskBytes, Engine, Estimates, Example,
-    ExpiredAnalysis, KeyEstimate, KryoAnalysis, LevelAnalysis, LiveFigures, Method, Missing, NotAnalyzed,
-    NotWalked, OperatorAnalysis, SstFiles, StateAnalysis, StreamFigures, SubtaskAnalysis, TimerAnalysis,
-    TtlAnalysis, TtlWhatIf,
+    AgeAnalysis, Analysis, AnalysisTotals, ChangesFigures, CompressionAnalysis, Depth, DiskBytes, Engine,
+    Estimates, Example, ExpiredAnalysis, KeyEstimate, KryoAnalysis, LevelAnalysis, LiveFigures, Method,
+    Missing, NotAnalyzed, NotAppliedFigures, NotWalked, OperationFigures, OperatorAnalysis, SstFiles,
+    StateAnalysis, StreamFigures, SubtaskAnalysis, TimerAnalysis, TtlAnalysis, TtlWhatIf,
 };
 use crate::analyzers::overview::{LevelBytes, Overview, StateOfSubtask, StateSummary};
 use crate::model::{Details, Finding, Snapshot};
@@ -129,11 +129,23 @@ impl Sees {
     }
 }
 
+impl Sees {
+    /// Changes of changelogs.
+    fn changes(self) -> bool {
+        self.files && self.rows
+    }
+}
+
+/// The kind of what a changelog holds besides what was materialized.
+const CHANGES: &str = "changes";
+
 /// Puts an analysis together, once all splits are merged.
 #[must_use]
 pub fn finish(partial: AnalysisPartial, context: Context) -> Analysis {
     let Context { overview, subjects, method, settings, mut shallow, findings } = context;
     let sees = Sees::of(&method);
+    // Operators with changes that were read.
+    let changed: HashSet<u32> = partial.changes.keys().map(|(operator, _)| *operator).collect();
     let mut gathered = gather(partial, &subjects);
     let (mut states, mut not_analyzed) = (Vec::new(), Vec::new());
     let mut by_operator: BTreeMap<u32, OperatorSums> = BTreeMap::new();
@@ -142,6 +154,8 @@ pub fn finish(partial: AnalysisPartial, context: Context) -> Analysis {
         overview.operators.iter().filter_map(|o| Some((o.id.as_str(), o.backend?))).collect();
     let (mut samples, mut physical) = (Vec::new(), PhysicalTally::default());
     let mut streams = StreamTally::default();
+    // Operators with changes that are not applied.
+    let mut stale: HashSet<&str> = HashSet::new();
     for summary in &overview.states {
         let backend = backends.get(summary.operator_id.as_str()).copied();
         let operator = indexes.get(summary.operator_id.as_str()).copied();
@@ -154,6 +168,12 @@ pub fn finish(partial: AnalysisPartial, context: Context) -> Analysis {
         let is_known = is_keyed(summary.kind) && is_known;
         let found = found.or_else(|| operator.filter(|_| is_known).map(|at| (at, Gathered::default())));
         let Some((at, mut gathered)) = found else {
+            if summary.kind == CHANGES && operator.is_some_and(|at| changed.contains(&at)) {
+                continue;
+            }
+            if summary.kind == CHANGES {
+                stale.insert(summary.operator_id.as_str());
+            }
             not_analyzed.push(not_analyzed_state(summary, backend, sees));
             continue;
         };
@@ -204,7 +224,7 @@ pub fn finish(partial: AnalysisPartial, context: Context) -> Analysis {
     totals.estimates = estimate::totals(&samples, expires, kryo);
     let mut all = findings;
     all.extend(overview.findings);
-    all.extend(findings::of(&totals, &states, &operators, &backends));
+    all.extend(findings::of(&totals, &states, &operators, &stale));
     all.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     Analysis {
         snapshot: overview.snapshot,
@@ -265,8 +285,14 @@ fn not_analyzed_state(summary: &StateSummary, backend: Option<&str>, sees: Sees)
             "operator state is small, and lies in a stream of its own; only inspect shows it",
         ),
         "raw_keyed" | "raw_operator" => ("raw_state", "raw state is in a format of the user's function"),
-        "changes" => ("changelog", "changes of a changelog are not decoded yet"),
+        CHANGES => {
+            ("changelog", "changes of a changelog are applied with --depth full and the native engine only")
+        }
         _ if in_tables => ("failed", "none of its files could be read"),
+        _ if backend == Some("changelog") && !sees.changes() => (
+            "changelog",
+            "only changes of a changelog tell of it: they are read with --depth full and the native engine",
+        ),
         _ if !sees.files => ("not_rocksdb", "it lies in a stream of key groups, not in RocksDB files"),
         _ if !sees.rows => (
             "stream_not_read",
@@ -307,6 +333,7 @@ struct Gathered {
     sample: Option<super::compression::CompressionSample>,
     disk_groups: Option<DiskGroups>,
     estimates: Option<Estimates>,
+    changes: Option<ChangesTally>,
 }
 
 /// The part of a subtask, as partials tell it.
@@ -374,6 +401,9 @@ fn gather(partial: AnalysisPartial, subjects: &Subjects) -> All {
         }
         gathered.streams.get_or_insert_default().merge(&tally);
     }
+    for (key, tally) in partial.changes {
+        all.states.entry(key).or_default().changes.get_or_insert_default().merge(&tally);
+    }
     for (key, sample) in partial.samples {
         let gathered = all.states.entry(place(&key)).or_default();
         match &mut gathered.sample {
@@ -401,6 +431,26 @@ fn missing(tally: &PhysicalTally, streams: &StreamTally) -> Missing {
         key_groups: streams.damaged_key_groups,
         bytes: tally.damaged_bytes.saturating_add(streams.damaged_bytes),
         entries: tally.damaged_entries,
+    }
+}
+
+fn changes_figures(tally: &ChangesTally) -> ChangesFigures {
+    let operations = tally.applied.iter();
+    let not_applied = tally.not_applied.iter();
+    ChangesFigures {
+        applied: tally.applied.values().fold(0, |sum, count| sum.saturating_add(*count)),
+        bytes: tally.bytes,
+        operations: operations
+            .map(|(operation, changes)| OperationFigures { operation: operation.clone(), changes: *changes })
+            .collect(),
+        not_applied: not_applied
+            .map(|(reason, not)| NotAppliedFigures {
+                reason: reason.clone(),
+                changes: not.changes,
+                bytes: not.bytes,
+            })
+            .collect(),
+        merged_rows: tally.merged_rows,
     }
 }
 
@@ -442,6 +492,7 @@ fn state_analysis(
         sample,
         disk_groups,
         estimates,
+        changes,
     } = gathered;
     let mut tally = PhysicalTally::default();
     tallies.values().for_each(|of_level| tally.merge(of_level));
@@ -527,6 +578,7 @@ fn state_analysis(
             exact_value_bytes: (partial.kryo.value_bytes > 0).then_some(partial.kryo.value_bytes),
         },
         timers,
+        changes: changes.as_ref().map(changes_figures),
         compression_what_if: sample.map(|sample| sample.expected(tally.stored_bytes)),
         not_walked: partial
             .not_walked

@@ -71,6 +71,8 @@ fn snapshot(shape: Shape) -> (Snapshot, Details) {
         meta: Some(shape.meta().into()),
         raw_timers: None,
         stream: None,
+        changes: None,
+        only_in_changes: Vec::new(),
         database: Some(DatabaseDetails {
             tables: vec![Table {
                 column_family: 1,

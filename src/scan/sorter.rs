@@ -1,4 +1,4 @@
-//! Rows of one state in one key group, handed out in the order of their keys.
+//! Rows, such as those of one state in one key group, handed out in the order of their keys.
 //!
 //! They are kept in memory, up to a bound; what does not fit is written out sorted, and merged in the end.
 
@@ -19,7 +19,7 @@ struct Row {
 }
 
 /// Sorts rows.
-pub(super) struct Sorter {
+pub(in crate::scan) struct Sorter {
     memory: usize,
     arena: Vec<u8>,
     rows: Vec<Row>,
@@ -29,11 +29,13 @@ pub(super) struct Sorter {
     common: usize,
     spill: Option<Box<dyn Spill>>,
     spilled: bool,
+    /// Whether rows with the same key come out in the reverse of the order in which they came.
+    newest_first: bool,
 }
 
 /// What keeps rows from being sorted.
 #[derive(Debug)]
-pub(super) enum SortError {
+pub(in crate::scan) enum SortError {
     /// They need more memory than they may have, and there is nowhere else.
     NoRoom,
     Io(io::Error),
@@ -47,7 +49,7 @@ impl From<io::Error> for SortError {
 
 impl Sorter {
     /// Keeps about so many bytes in memory.
-    pub(super) fn new(memory: usize, spill: Option<Box<dyn Spill>>) -> Self {
+    pub(in crate::scan) fn new(memory: usize, spill: Option<Box<dyn Spill>>) -> Self {
         Self {
             memory,
             arena: Vec::new(),
@@ -56,7 +58,14 @@ impl Sorter {
             common: 0,
             spill,
             spilled: false,
+            newest_first: false,
         }
+    }
+
+    /// As [`Sorter::new`]; of rows with the same key, the one that came last is handed out first. Otherwise, they are
+    /// handed out as they came.
+    pub(in crate::scan) fn newest_first(memory: usize, spill: Option<Box<dyn Spill>>) -> Self {
+        Self { newest_first: true, ..Self::new(memory, spill) }
     }
 
     fn key(&self, row: Row) -> &[u8] {
@@ -69,19 +78,19 @@ impl Sorter {
     }
 
     /// Whether there is room for another row of so many bytes.
-    pub(super) fn has_room(&self, bytes: usize) -> bool {
+    pub(in crate::scan) fn has_room(&self, bytes: usize) -> bool {
         // Sorting takes as much again for each row, and eight bytes.
         let used = self.arena.len() + self.rows.len() * (3 * size_of::<Row>());
         self.rows.is_empty() || used.saturating_add(bytes) <= self.memory
     }
 
     /// Whether all rows so far came in order, and are in memory.
-    pub(super) fn is_ascending(&self) -> bool {
+    pub(in crate::scan) fn is_ascending(&self) -> bool {
         self.ascending && !self.spilled
     }
 
     /// Takes a row; first writes out what there is, if there is no room for it.
-    pub(super) fn push(&mut self, key: &[u8], value: &[u8]) -> Result<(), SortError> {
+    pub(in crate::scan) fn push(&mut self, key: &[u8], value: &[u8]) -> Result<(), SortError> {
         if !self.has_room(key.len() + value.len()) {
             self.write_out()?;
         }
@@ -105,6 +114,9 @@ impl Sorter {
             return;
         }
         let Self { rows, arena, common, .. } = self;
+        if self.newest_first {
+            rows.reverse();
+        }
         let key = |row: &Row| arena.get(row.start..row.start + row.key).unwrap_or_default();
         let head = |row: &Row| {
             let mut head = [0; 8];
@@ -142,7 +154,7 @@ impl Sorter {
     }
 
     /// Hands out all rows in the order of their keys, and is empty then.
-    pub(super) fn drain(&mut self, row: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), SortError> {
+    pub(in crate::scan) fn drain(&mut self, row: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), SortError> {
         if !self.spilled {
             self.sort();
             self.rows.iter().for_each(|at| row(self.key(*at), self.value(*at)));
@@ -155,6 +167,10 @@ impl Sorter {
         self.spilled = false;
         let runs = self.spill.as_mut().ok_or(SortError::NoRoom)?.take_runs()?;
         let mut runs: Vec<_> = runs.into_iter().map(BufReader::new).collect();
+        // Of equal keys, that of the run that was written first comes first, or that of the last.
+        if self.newest_first {
+            runs.reverse();
+        }
         let mut heads = BinaryHeap::new();
         for (index, run) in runs.iter_mut().enumerate() {
             heads.extend(read(run)?.map(|(key, value)| Reverse((key, index, value))));
@@ -169,7 +185,7 @@ impl Sorter {
     }
 
     /// Forgets all rows.
-    pub(super) fn discard(&mut self) {
+    pub(in crate::scan) fn discard(&mut self) {
         self.clear();
         if std::mem::take(&mut self.spilled)
             && let Some(spill) = &mut self.spill
@@ -254,6 +270,20 @@ mod tests {
                 }
                 prop_assert!(spill.0.lock().unwrap().is_empty() && sorter.is_ascending());
             }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn of_one_key_the_newest_comes_first(
+            rows in prop::collection::vec((prop::collection::vec(0u8..2, 0..3), 0u8..), 0..60),
+            memory in 0usize..400,
+        ) {
+            let mut sorter = Sorter::newest_first(memory, Some(Box::new(Runs::default())));
+            rows.iter().for_each(|(key, value)| sorter.push(key, &[*value]).unwrap());
+            let mut expected: Rows = rows.into_iter().rev().map(|(key, value)| (key, vec![value])).collect();
+            expected.sort_by(|a, b| a.0.cmp(&b.0));
+            prop_assert_eq!(drained(&mut sorter), expected);
         }
     }
 
