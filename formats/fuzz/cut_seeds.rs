@@ -16,6 +16,8 @@ use std::{env, fs};
 const JAVA_STREAM: &[u8] = &[0xac, 0xed, 0, 5];
 const CLASS_NAME: &[u8] = b"org.apache.flink.";
 const TIMERS: &[u8] = &[0xf1, 0xcd, 0x85, 0x9f];
+/// What committers of sinks, writers of files, and what they commit begin with.
+const SINKS: [&[u8]; 3] = [&[0xb9, 0x1f, 0x25, 0x2c], &[0x1e, 0x76, 0x4b, 0x79], &[0x1e, 0x76, 0x5c, 0x80]];
 /// Before a class name: the proxy's version (4 bytes) and the name's length (2 bytes).
 const BEFORE_NAME: usize = 6;
 const TABLES: [[u8; 8]; 2] =
@@ -43,7 +45,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
         for at in 0..bytes.len() {
             let rest = &bytes[at..];
-            let cut = if rest.starts_with(JAVA_STREAM) || rest.starts_with(TIMERS) {
+            let sinks = SINKS.iter().any(|magic| rest.starts_with(magic));
+            let cut = if rest.starts_with(JAVA_STREAM) || rest.starts_with(TIMERS) || sinks {
                 rest
             } else if rest.get(BEFORE_NAME..).is_some_and(|name| name.starts_with(CLASS_NAME)) {
                 rest

@@ -3,6 +3,7 @@
 pub mod analysis;
 pub mod channels;
 pub mod entries;
+pub mod offsets;
 pub mod overview;
 pub mod root;
 pub mod verify;

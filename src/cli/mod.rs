@@ -5,6 +5,7 @@ mod cat;
 mod channels;
 mod inspect;
 mod materialize;
+mod offsets;
 mod prune;
 mod sizes;
 mod spill;
@@ -14,7 +15,7 @@ mod verify;
 use std::collections::HashMap;
 use std::io::{self, IsTerminal, Write};
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
@@ -77,7 +78,7 @@ impl Failure {
 #[derive(Debug, Parser)]
 #[command(name = "statescope", version, max_term_width = 110)]
 #[command(
-    after_help = "Exit codes: 0 fine · 1 failed · 2 wrong usage · 3 not restorable (verify), not deletable (refs) · 4 refused for safety · 5 done, but some input could not be read"
+    after_help = "Exit codes: 0 fine · 1 failed · 2 wrong usage · 3 not restorable (verify), not deletable (refs), there is what --fail-on names (offsets) · 4 refused for safety · 5 done, but some input could not be read"
 )]
 struct Cli {
     #[command(subcommand)]
@@ -89,6 +90,7 @@ enum Command {
     Inspect(inspect::Inspect),
     Analyze(analyze::Analyze),
     Cat(cat::Cat),
+    Offsets(offsets::Offsets),
     Materialize(materialize::Materialize),
     Verify(verify::Verify),
     Refs(prune::Refs),
@@ -103,6 +105,7 @@ impl Command {
             Self::Inspect(inspect) => inspect.reading(),
             Self::Analyze(analyze) => analyze.reading(),
             Self::Cat(cat) => cat.reading(),
+            Self::Offsets(offsets) => offsets.reading(),
             Self::Materialize(materialize) => materialize.reading(),
             Self::Verify(verify) => verify.reading(),
             Self::Refs(refs) => refs.reading(),
@@ -276,12 +279,17 @@ impl Selection {
     }
 
     fn uids(&self) -> Result<HashMap<OperatorId, String>, Failure> {
-        let Some(path) = &self.uids else { return Ok(HashMap::new()) };
-        let text = std::fs::read_to_string(path)
-            .map_err(|e| Failure::usage(format!("--uids {}: {e}", path.display())))?;
-        let uids = text.lines().map(str::trim).filter(|line| !line.is_empty());
-        Ok(uids.map(|uid| (OperatorId::from_uid(uid), uid.to_owned())).collect())
+        uids(self.uids.as_deref())
     }
+}
+
+/// The uids of `--uids`, by the operator ids that they give.
+fn uids(path: Option<&Path>) -> Result<HashMap<OperatorId, String>, Failure> {
+    let Some(path) = path else { return Ok(HashMap::new()) };
+    let text = std::fs::read_to_string(path)
+        .map_err(|e| Failure::usage(format!("--uids {}: {e}", path.display())))?;
+    let uids = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    Ok(uids.map(|uid| (OperatorId::from_uid(uid), uid.to_owned())).collect())
 }
 
 /// The time of `--at` in milliseconds since 1970.
@@ -434,6 +442,7 @@ pub fn run() -> Exit {
         Command::Inspect(inspect) => inspect.run(&mut out),
         Command::Analyze(analyze) => analyze.run(&mut out),
         Command::Cat(cat) => cat.run(&mut out),
+        Command::Offsets(offsets) => offsets.run(&mut out),
         Command::Materialize(materialize) => materialize.run(&mut out),
         Command::Verify(verify) => verify.run(&mut out),
         Command::Refs(refs) => refs.run(&mut out),

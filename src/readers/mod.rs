@@ -9,6 +9,7 @@ pub(crate) mod frames;
 pub mod inventory;
 pub mod materialize;
 pub mod opener;
+pub mod operator_state;
 pub(crate) mod parallel;
 pub mod rest;
 pub mod root;

@@ -3,6 +3,7 @@
 pub mod analysis;
 mod channels;
 pub mod json;
+pub mod offsets;
 pub mod overview;
 mod places;
 pub mod prune;

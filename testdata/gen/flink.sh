@@ -33,6 +33,7 @@ compile() { # version
   rm -rf "$cache/classes-$1"; mkdir -p "$cache/classes-$1"
   local src=("$here"/src/common/*.java "$here/src/$shim"/*.java)
   [ ! -d "$here/src/table" ] || [ "$1" = 1.13.6 ] || src+=("$here"/src/table/*.java)
+  case $1 in 1.20.* | 2.*) src+=("$here"/src/connectors/*.java) ;; esac
   javac -nowarn -Xlint:none -encoding UTF-8 -cp "$(flink "$1")" -d "$cache/classes-$1" "${src[@]}" 2>&1 | { grep -v '^Note:' || true; }
   cp "$here/log4j2.properties" "$cache/classes-$1/"
   compiled+="$1 "

@@ -64,6 +64,8 @@ prune-crashed-changelog-1.20  | 1.20.5 | StateZoo | profile=mini incremental=tru
 prune-crashed-merging-2.3     | 2.3.0  | StateZoo | profile=mini incremental=true retained=1 phase=100 parallelism=1 history=yes steps=p,c,p,stall,kill -Dexecution.checkpointing.file-merging.enabled=true
 prune-crashed-forst-2.3       | 2.3.0  | AsyncJob | backend=forst incremental=true retained=1 phase=100 parallelism=1 history=yes steps=p,c,p,c,kill
 prune-torn-2.3                | 2.3.0  | StateZoo | profile=mini incremental=true retained=1 phase=100 parallelism=1 history=yes steps=p,c,p,torn
+connectors-1.20               | 1.20.5 | ConnectorJob | parallelism=1 retained=1 steps=sleep:1500,c,sleep:500,c
+connectors-2.3                | 2.3.0  | ConnectorJob | parallelism=1 retained=1 steps=sleep:1500,c,sleep:500,c
 zstd-partitioned-2.3          | 2.3.0  | StateZoo | profile=mini incremental=true retained=1 phase=1000 steps=p,c -Dstate.backend.rocksdb.compression.per.level=ZSTD_COMPRESSION -Dstate.backend.rocksdb.memory.partitioned-index-filters=true -Dstate.backend.rocksdb.use-bloom-filter=true
 '
 

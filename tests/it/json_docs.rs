@@ -17,7 +17,9 @@ fn paths(value: &Value, at: &str, found: &mut BTreeSet<String>) {
                 let path = if at.is_empty() { key.clone() } else { format!("{at}.{key}") };
                 let path = path.replace(".tree.children[].node", ".tree");
                 found.insert(path.clone());
-                if !path.ends_with(".tree.details") {
+                // Values of the user's own.
+                let own = [".tree.details", ".shown[].value", ".shown[].key", ".uncommitted[].value"];
+                if !own.iter().any(|end| path.ends_with(end)) {
                     paths(inner, &path, found);
                 }
             }
@@ -31,8 +33,9 @@ fn paths(value: &Value, at: &str, found: &mut BTreeSet<String>) {
     }
 }
 
-fn all_paths() -> [BTreeSet<String>; 4] {
-    let [mut snapshot, mut root, mut analysis, mut verification] = [const { BTreeSet::new() }; 4];
+fn all_paths() -> [BTreeSet<String>; 5] {
+    let [mut snapshot, mut root, mut analysis, mut verification, mut offsets] =
+        [const { BTreeSet::new() }; 5];
     for fixture in fixtures() {
         let newest = fixture.newest();
         let run = run_in(&fixture.dir, &["inspect", &newest, "--properties", "--channels", "-o", "json"]);
@@ -46,6 +49,8 @@ fn all_paths() -> [BTreeSet<String>; 4] {
             let args = ["analyze", &newest, "--depth", depth, "--ttl", "*=1s", "-o", "json"];
             paths(&run_in(&fixture.dir, &args).json(), "", &mut analysis);
         }
+        let run = run_in(&fixture.dir, &["offsets", &newest, "--opaque", "8", "-o", "json"]);
+        paths(&run.json(), "", &mut offsets);
         let run = run_in(&fixture.dir, &["verify", &newest, "--deep", "-o", "json"]);
         paths(&run.json(), "", &mut verification);
     }
@@ -70,13 +75,13 @@ fn all_paths() -> [BTreeSet<String>; 4] {
         "",
         &mut verification,
     );
-    [snapshot, root, analysis, verification]
+    [snapshot, root, analysis, verification, offsets]
 }
 
 #[test]
 fn every_field_is_described() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/json.md");
-    let [snapshot, root, analysis, verification] = all_paths();
+    let [snapshot, root, analysis, verification, offsets] = all_paths();
     for expected in ["findings[].remedy", "states[].subtasks[].sst[].properties.entries", "schema_version"] {
         assert!(snapshot.contains(expected), "{expected}: {snapshot:#?}");
     }
@@ -89,6 +94,14 @@ fn every_field_is_described() {
     {
         assert!(verification.contains(expected), "{expected}: {verification:#?}");
     }
+    for expected in [
+        "sources[].splits[].numbers.from",
+        "sources[].enumerator.unassigned[].file.path",
+        "sinks[].uncommitted[].age_ms",
+        "states[].shown[].key",
+    ] {
+        assert!(offsets.contains(expected), "{expected}: {offsets:#?}");
+    }
     let prune = super::prune::documents().iter().fold(BTreeSet::new(), |mut found, document| {
         paths(document, "", &mut found);
         found
@@ -98,7 +111,8 @@ fn every_field_is_described() {
     {
         assert!(prune.contains(expected), "{expected}: {prune:#?}");
     }
-    let all: BTreeSet<_> = [snapshot, root, analysis, verification, prune].into_iter().flatten().collect();
+    let all: BTreeSet<_> =
+        [snapshot, root, analysis, verification, offsets, prune].into_iter().flatten().collect();
     // The fields of all results have names of one shape.
     for path in &all {
         let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "_[].".contains(c);

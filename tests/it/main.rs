@@ -24,6 +24,7 @@ mod json_docs;
 mod live;
 mod materialize;
 mod memory;
+mod offsets;
 mod prune;
 mod prune_model;
 mod recompress;

@@ -4,11 +4,13 @@
 mod avro;
 pub mod changelog;
 pub mod channel;
+pub mod connector;
 pub mod full_snapshot;
 pub mod ha;
 pub mod key;
 pub mod metadata;
 pub mod operator_id;
+pub mod operator_state;
 pub mod serializer;
 pub mod state_meta;
 pub mod value;

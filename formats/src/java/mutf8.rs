@@ -41,7 +41,12 @@ pub fn decode(bytes: &[u8], base: u64) -> Result<Cow<'_, str>> {
         units.push(unit);
         rest = rest.get(length..).unwrap_or_default();
     }
-    let mut out = String::with_capacity(bytes.len());
+    Ok(Cow::Owned(text_of(units)))
+}
+
+/// UTF-16 units as text, a surrogate without its partner as in [`decode`].
+pub(crate) fn text_of(units: Vec<u16>) -> String {
+    let mut out = String::with_capacity(units.len());
     for unit in char::decode_utf16(units) {
         match unit {
             Ok(c) => out.push(c),
@@ -50,7 +55,7 @@ pub fn decode(bytes: &[u8], base: u64) -> Result<Cow<'_, str>> {
             }
         }
     }
-    Ok(Cow::Owned(out))
+    out
 }
 
 /// Encodes as modified UTF-8.

@@ -130,7 +130,11 @@ pub fn overview(
     }
 }
 
-fn match_uids(snapshot: &mut Snapshot, uids: &HashMap<crate::model::OperatorId, String>) -> HashSet<usize> {
+/// Names operators by the uids whose ids they have, unless their uids are recorded; says which ones.
+pub(in crate::analyzers) fn match_uids(
+    snapshot: &mut Snapshot,
+    uids: &HashMap<crate::model::OperatorId, String>,
+) -> HashSet<usize> {
     let mut matched = HashSet::new();
     for (index, operator) in snapshot.operators.iter_mut().enumerate() {
         if operator.uid.is_none()

@@ -11,6 +11,7 @@ mod states;
 mod types;
 
 pub use build::{Context, format, overview, size};
-pub(super) use build::{grouped, relocation_finding};
+pub(super) use build::{grouped, match_uids, relocation_finding};
+pub(super) use serializers::type_text;
 pub(super) use states::label;
 pub use types::*;

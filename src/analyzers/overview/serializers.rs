@@ -34,7 +34,7 @@ pub(super) fn kind_name(kind: StateKind) -> &'static str {
 }
 
 /// A state's type, such as `MapState<String, Order{id: Long}>`.
-pub(super) fn type_text(state: &StateMetaInfo, kind: &str) -> String {
+pub(in crate::analyzers) fn type_text(state: &StateMetaInfo, kind: &str) -> String {
     let unknown = || "?".to_owned();
     let text = |snapshot: Option<&SerializerSnapshot>| snapshot.map_or_else(unknown, readable);
     let value = state.value_serializer();

@@ -277,20 +277,7 @@ fn decode_job(snapshot: &Snapshot, job: Job<'_>, parts: &Parts, decoded: &Decode
             let owner = whose(operator, subtask);
             let findings = &mut details.findings;
             let Some(part) = parts.get(head, &owner, findings) else { return };
-            let first =
-                handle.states.iter().flat_map(|s| s.offsets.iter()).filter_map(|&o| u64::try_from(o).ok());
-            let end = first.filter(|&o| o > 0).min().map_or(End::Unknown, End::DataAt);
-            let meta = match OperatorBackendMeta::parse(&mut Cursor::new(&part.bytes), end) {
-                Ok(meta) => {
-                    skipped(&meta.skipped, meta.error.as_ref(), part, &owner, findings);
-                    Some(Arc::new(meta))
-                }
-                Err(error) => {
-                    let what = "the meta data of operator state";
-                    findings.push(not_decoded("operator_meta_not_decoded", what, part, &error, &owner));
-                    None
-                }
-            };
+            let meta = operator_meta(handle, part, &owner, findings);
             let compressed = meta.as_ref().is_some_and(|m| m.compressed);
             let broadcast_entries =
                 if compressed { BTreeMap::new() } else { broadcast_entries(handle, part) };
@@ -328,6 +315,28 @@ fn broadcast_entries(handle: &OperatorStateHandle, part: &Part) -> BTreeMap<Stri
         .filter(|s| s.mode == DistributionMode::Broadcast)
         .filter_map(|s| Some((s.name.to_string(), count(*s.offsets.first()?)?)))
         .collect()
+}
+
+/// The meta data at the begin of a stream of operator state.
+pub(super) fn operator_meta(
+    handle: &OperatorStateHandle,
+    part: &Part,
+    owner: &str,
+    findings: &mut Vec<Finding>,
+) -> Option<Arc<OperatorBackendMeta>> {
+    let first = handle.states.iter().flat_map(|s| s.offsets.iter()).filter_map(|&o| u64::try_from(o).ok());
+    let end = first.filter(|&o| o > 0).min().map_or(End::Unknown, End::DataAt);
+    match OperatorBackendMeta::parse(&mut Cursor::new(&part.bytes), end) {
+        Ok(meta) => {
+            skipped(&meta.skipped, meta.error.as_ref(), part, owner, findings);
+            Some(Arc::new(meta))
+        }
+        Err(error) => {
+            let what = "the meta data of operator state";
+            findings.push(not_decoded("operator_meta_not_decoded", what, part, &error, owner));
+            None
+        }
+    }
 }
 
 fn keyed_meta(

@@ -57,6 +57,12 @@ impl SnappyFrames {
         Self { at, begun: false, verify }
     }
 
+    /// Frames in the midst of a stream whose identifier is not at hand.
+    #[must_use]
+    pub fn within(at: u64, verify: bool) -> Self {
+        Self { begun: true, ..Self::new(at, verify) }
+    }
+
     /// The absolute offset of the next frame.
     #[must_use]
     pub fn offset(&self) -> u64 {
