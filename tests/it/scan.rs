@@ -1,8 +1,8 @@
 //! Scans of the fixtures: how they are made, and that threads change nothing.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex};
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 
 use statescope::analyzers::analysis::{ReferenceTime, Settings, Spill, Witness};
 use statescope::readers::discover;
@@ -107,12 +107,13 @@ fn progress_goes_on_within_splits_up_to_what_was_planned() {
         let reading = read(&LocalStorage::new(), &fixture.at(&fixture.newest()));
         let SnapshotReading { snapshot, details, tables, .. } = &reading;
         let settings = settings();
-        let scan = Scan::plan(Input { snapshot, details, tables, settings: &settings }, &|_, _| true);
         // Changes of a changelog are read by whichever split comes first, and so are part of none.
-        let mut changelogs: Vec<_> = details.keyed.iter().filter_map(|keyed| keyed.changes.as_ref()).collect();
+        let mut changelogs: Vec<_> =
+            details.keyed.iter().filter_map(|keyed| keyed.changes.as_ref()).collect();
         changelogs.dedup_by(|a, b| Arc::ptr_eq(a, b));
         let changes: u64 = changelogs.iter().map(|changelog| changelog.bytes).sum();
         for threads in [1, 2] {
+            let scan = Scan::plan(Input { snapshot, details, tables, settings: &settings }, &|_, _| true);
             let storage = Watched::new(u64::MAX);
             let options = ScanOptions { threads, memory: 64 << 20, requests: 8, checksums: true };
             let (sum, ends) = (Mutex::new(ScanPartial::default()), Mutex::new(BTreeSet::from([0])));
