@@ -1,6 +1,7 @@
 //! `cat` against what the jobs know of their states, and against what `analyze` counts.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 
 use serde_json::Value;
 use statescope::analyzers::analysis::{ReferenceTime, Settings, Spill, Witness};
@@ -27,11 +28,7 @@ fn lines_and_gaps(
     state: &str,
     more: &[&str],
 ) -> (Vec<Value>, bool) {
-    let rule = format!("file:/data/flink/{}=data", fixture.truth()["fixture"].as_str().unwrap());
-    // Files of changes lie where nobody looks unasked.
-    let changelog = fixture.truth()["settings"]["state.backend.changelog.enabled"] == "true";
-    let relocate = if changelog { &["--relocate", &*rule][..] } else { &[] };
-    let args = [&["cat", snapshot, "--operator", operator, "--state", state][..], relocate, more].concat();
+    let args = [&["cat", snapshot, "--operator", operator, "--state", state][..], more].concat();
     let run = run_in(&fixture.dir, &args);
     let lines = run.stdout.lines().map(|line| {
         serde_json::from_str(line).unwrap_or_else(|e| panic!("{}: {args:?}: {e}: {line}", fixture.name))
@@ -276,8 +273,9 @@ fn filters_leave_what_they_hold_for() {
 #[test]
 fn changes_that_are_not_applied_are_told() {
     let fixture = fixture("changelog-1.20");
-    // Files of changes are not where they were recorded.
-    let run = run_in(&fixture.dir, &["cat", &fixture.newest(), "--state", "v_long"]);
+    let copy = fixture.copy();
+    fs::remove_dir_all(copy.path("data/dstl")).unwrap();
+    let run = copy.run(&["cat", &fixture.newest(), "--state", "v_long"]);
     assert!(run.code == 5 && run.stderr.contains("sets of changes that are not applied: 1"), "{run:?}");
     assert!(run.stdout.lines().count() > 10);
 }
@@ -286,9 +284,8 @@ fn changes_that_are_not_applied_are_told() {
 fn changes_of_a_changelog_are_applied_whatever_is_asked_for() {
     let fixture = fixture("changelog-1.20");
     let newest = fixture.newest();
-    let rule = "file:/data/flink/changelog-1.20=data";
     let cat = |more: &[&str]| {
-        let args = [&["cat", &newest, "--relocate", rule, "--operator", "ea08"][..], more].concat();
+        let args = [&["cat", &newest, "--operator", "ea08"][..], more].concat();
         let run = run_in(&fixture.dir, &args);
         assert!(run.code == 0, "{more:?}: {run:?}");
         run.stdout

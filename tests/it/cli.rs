@@ -61,11 +61,7 @@ shows!(all_in_metadata, "inc-inline-1.20", ["inspect", "NEWEST", "--rows", "3"])
 shows!(a_canonical_savepoint, "savepoint-canonical-1.20", ["inspect", "NEWEST", "--rows", "5"]);
 shows!(a_native_savepoint, "savepoint-native-2.3", ["inspect", "NEWEST"]);
 shows!(sql, "sql-2.3", ["inspect", "NEWEST"]);
-shows!(
-    a_changelog,
-    "changelog-1.20",
-    ["inspect", "NEWEST", "--relocate", "file:/data/flink/changelog-1.20=data"]
-);
+shows!(a_changelog, "changelog-1.20", ["inspect", "NEWEST"]);
 shows!(in_flight_data, "unaligned-2.3", ["inspect", "NEWEST"]);
 shows!(another_jobs_files, "claimed-1.20", ["inspect", "NEWEST", "--rows", "2"]);
 shows!(finished_operators, "finished-1.20", ["inspect", "NEWEST"]);

@@ -12,7 +12,7 @@ use statescope::storage::{
     Fetched, ListScope, LocalStorage, Location, ObjectMeta, PageFn, Result, Span, Storage,
 };
 
-use crate::support::{Ask, changelog_rule, fixture, fixtures};
+use crate::support::{Ask, fixture, fixtures};
 
 /// No key group of a fixture has so many timers that they do not fit into memory.
 pub struct NoSpill;
@@ -33,8 +33,7 @@ pub fn settings() -> Settings {
 
 pub fn read(storage: &dyn Storage, at: &Location) -> SnapshotReading {
     let file = discover::read_metadata(storage, at).unwrap();
-    let relocate = changelog_rule(at).into_iter().collect();
-    read_snapshot(storage, &file, &Ask { relocate, ..Ask::properties() }.options()).unwrap()
+    read_snapshot(storage, &file, &Ask::properties().options()).unwrap()
 }
 
 pub fn scan(

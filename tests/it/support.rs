@@ -345,18 +345,7 @@ pub fn see(storage: &dyn Storage, at: &Location, ask: &Ask) -> Seen {
 
 /// A snapshot of a fixture, read from this disk.
 pub fn see_fixture(fixture: &Fixture, path: &str, ask: &Ask) -> Seen {
-    let mut ask = ask.clone();
-    ask.relocate.extend(changelog_rule(&fixture.at(path)));
-    see(&LocalStorage::new(), &fixture.at(path), &ask)
-}
-
-/// Where files of a changelog are, of a fixture that is not where it was recorded: they lie beside the job's directory,
-/// where nobody looks unasked.
-pub fn changelog_rule(at: &Location) -> Option<(String, String)> {
-    let at = at.to_string();
-    let (fixture, _) = at.split_once("/data/")?;
-    let name = fixture.rsplit('/').next()?;
-    Some((format!("file:/data/flink/{name}/dstl"), format!("{fixture}/data/dstl")))
+    see(&LocalStorage::new(), &fixture.at(path), ask)
 }
 
 /// The recorded place of a file, with neither the scheme nor the machine's part: `data/…`, `inline:NAME`,

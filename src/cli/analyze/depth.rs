@@ -86,7 +86,9 @@ impl Decided {
     pub(super) fn more(&self) -> Vec<DepthCost> {
         let sample = self.sample.min(self.sst_bytes);
         let costs = [(Depth::Index, self.index), (Depth::Sample, sample), (Depth::Full, self.all_bytes())];
-        let more = costs.into_iter().filter(|(depth, _)| *depth > self.depth);
+        // What lies in streams, only the last of them reads.
+        let is_more = |depth: Depth| depth > self.depth && (depth == Depth::Full || self.sst_bytes > 0);
+        let more = costs.into_iter().filter(|(depth, _)| is_more(*depth));
         more.map(|(depth, bytes)| DepthCost { depth, bytes }).collect()
     }
 }

@@ -132,6 +132,8 @@ enum Rule {
     Aligned(usize),
     /// In the directory of another job beside this job's.
     Sibling,
+    /// In a directory of jobs beside this job's directory, as those of changes are.
+    Nested,
     /// Below this job's directory, whatever it is called now.
     Tail,
     /// Beside `_metadata`.
@@ -558,11 +560,15 @@ impl<'s> Opener<'s> {
             ancestor = directory.parent();
         }
         if let Some(job) = self.directory.parent()
-            && let Some(at) = segments.iter().rposition(|s| is_job_subdirectory(s))
+            && let Some(at) = segments.iter().rposition(|s| is_job_subdirectory(s) || *s == "dstl")
         {
             let other = at.checked_sub(1).filter(|&i| segments.get(i).is_some_and(|s| is_job_id(s)));
-            if let (Some(other), Some(root)) = (other, job.parent()) {
-                add(Rule::Sibling, tail(other).and_then(|t| root.join(&t).ok()));
+            if let Some(root) = job.parent() {
+                let below = |from: Option<usize>| from.and_then(tail).and_then(|t| root.join(&t).ok());
+                add(Rule::Sibling, below(other));
+                // Since 1.16 there is a level for the job.
+                let base = other.map_or(Some(at), |other| other.checked_sub(1));
+                add(Rule::Nested, below(base.filter(|_| segments.get(at) == Some(&"dstl"))));
             }
             add(Rule::Tail, tail(at).and_then(|t| job.join(&t).ok()));
         }

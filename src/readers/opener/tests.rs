@@ -121,6 +121,9 @@ fn other_jobs_lie_beside_this_one_and_directories_may_be_renamed() {
     // The job's directory has another name now.
     let now = "s3://n/renamed/taskowned/u".to_owned();
     assert_eq!(found(&format!("s3://o/{JOB}/taskowned/u"), &now, "s3://n/renamed/chk-1"), Ok(now));
+    // Changes that lie beside the jobs.
+    let now = format!("s3://n/x/log/{JOB}/dstl/u");
+    assert_eq!(found(&format!("s3://o/y/log/{JOB}/dstl/u"), &now, &format!("s3://n/x/{JOB}/chk-1")), Ok(now));
     // Without a level for the job.
     let now = "s3://n/all/shared/v".to_owned();
     assert_eq!(found("s3://o/flink/shared/v", &now, "s3://n/all/chk-1"), Ok(now));

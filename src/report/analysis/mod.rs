@@ -211,7 +211,12 @@ fn witness(witness: Witness) -> &'static str {
 
 fn states(out: &mut dyn Write, analysis: &Analysis, layout: Layout) -> io::Result<()> {
     if analysis.states.is_empty() {
-        return writeln!(out, "\nNothing to analyze: no state of this snapshot lies in RocksDB files");
+        let why = if analysis.method.stream_bytes > 0 {
+            "Nothing is known yet: the states lie in streams of key groups, which --depth full reads"
+        } else {
+            "Nothing to analyze: there is no keyed state"
+        };
+        return writeln!(out, "\n{why}");
     }
     let on_disk = analysis.totals.disk.is_some();
     writeln!(out, "\nSTATES, largest {} first", if on_disk { "on disk" } else { "live" })?;

@@ -7,7 +7,7 @@
 //!
 //! Changes of a changelog are decoded once, by the first split that needs them, whichever handles were materialized. In
 //! the order of keys, each key has one outcome: a value, nothing, what is appended, or that only user code knows. A map that
-//! was cleared is an outcome too, of all keys that begin so, and comes before them. So [`Overlaid`](merge::Overlaid) goes over
+//! was cleared is an outcome too, of all keys that begin so, and comes before them. So [`Overlaid`] goes over
 //! both in step, and holds no more than one outcome in memory.
 
 mod fold;
