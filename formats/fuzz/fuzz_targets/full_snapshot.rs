@@ -9,6 +9,7 @@ use statescope_formats::flink::full_snapshot::{
 };
 use statescope_formats::flink::key::KeyGroupPrefix;
 use statescope_formats::flink::state_meta::{End, KeyedBackendMeta, TimerServices};
+use statescope_formats::flink::value::KryoVersion;
 use statescope_formats_fuzz::{check, touch};
 
 fuzz_target!(|data: &[u8]| {
@@ -21,7 +22,7 @@ fuzz_target!(|data: &[u8]| {
         let group = u32::from(bytes.get(6).copied().unwrap_or(0) & 0x7F);
         rows(&mut CanonicalGroup::new(group, KeyGroupPrefix::One, 3, 0), bytes);
         let Some(meta) = &meta else { continue };
-        let layout = HeapLayout::new(KeyGroupPrefix::Two, meta);
+        let layout = HeapLayout::new(1 << 15, meta, KryoVersion::Five);
         rows(&mut HeapGroup::new(&layout, group, 0), bytes);
     }
     let services = TimerServices::parse(&mut Cursor::new(data), |_, _| Ok(false));
@@ -67,7 +68,17 @@ fn rows(group: &mut dyn KeyGroupRows, bytes: &[u8]) {
                 assert!(n > to - from && to < bytes.len());
                 to = (to + 7).min(bytes.len());
             }
-            Step::Stopped(_) | Step::End => return,
+            Step::Stopped(_) => {
+                let (mut rows, rest) = (0, &bytes[from..]);
+                if group.divide(rest, &mut |_, value| {
+                    assert!(value.len() <= rest.len());
+                    rows += 1;
+                }) {
+                    assert!(rows > 0 && rows <= rest.len());
+                }
+                return;
+            }
+            Step::End => return,
             Step::Going | Step::State { .. } | Step::Row { .. } => {}
         }
         from += taken;

@@ -216,6 +216,22 @@ impl<'p, 's> GroupBytes<'p, 's> {
         Ok(())
     }
 
+    /// How many uncompressed bytes lie before the begin of the next compressed stream, if one begins within so many; they are there
+    /// then. `None` also if nothing is compressed.
+    pub(super) fn stream_left(&mut self, most: usize) -> Result<Option<usize>, ReadError> {
+        loop {
+            let position = self.position;
+            let Some(frames) = &mut self.frames else { return Ok(None) };
+            let next = frames.begin_behind(position).map(|next| next.saturating_sub(position));
+            let there = self.rest().len();
+            match next.and_then(|next| usize::try_from(next).ok()).filter(|next| *next <= there) {
+                Some(next) => return Ok(Some(next)),
+                None if self.is_whole() || there >= most => return Ok(None),
+                None => self.more(there.saturating_add(1))?,
+            }
+        }
+    }
+
     /// Goes on where the next compressed stream begins; `None` if none does, or nothing is compressed. Returns how many
     /// uncompressed bytes lie before it.
     pub(super) fn next_stream(&mut self) -> Result<Option<u64>, ReadError> {

@@ -20,6 +20,7 @@ use statescope_formats::flink::full_snapshot::{
     CanonicalGroup, EmptyGroup, HeapGroup, HeapLayout, TimerGroup, extents,
 };
 use statescope_formats::flink::key::KeyGroupPrefix;
+use statescope_formats::flink::value::KryoVersion;
 
 pub(super) use self::check::{CheckedStream, check};
 pub(super) use self::split::StreamSplit;
@@ -120,15 +121,18 @@ impl Stream {
         // Where it could not be read, that is told already.
         let source = tables.get(&stream.file)?;
         let prefix = KeyGroupPrefix::of_max_parallelism(operator.max_parallelism);
+        let kryo = KryoVersion::of_metadata_version(snapshot.metadata_version);
         let (kind, empty) = match keyed.layout {
             KeyedLayout::Database | KeyedLayout::Changes => return None,
             KeyedLayout::Canonical => (Kind::Canonical, EmptyGroup::Zero),
             // To 1.15, RocksDB writes canonical streams with the same handles. A heap has all its key groups.
             KeyedLayout::Stream if snapshot.metadata_version >= HEAP_ONLY => {
-                (Kind::Heap(HeapLayout::new(prefix, meta)), EmptyGroup::Zero)
+                (Kind::Heap(HeapLayout::new(operator.max_parallelism, meta, kryo)), EmptyGroup::Zero)
             }
             KeyedLayout::Stream if stream.offsets.contains(&0) => (Kind::Canonical, EmptyGroup::Zero),
-            KeyedLayout::Stream => (Kind::Unclear(HeapLayout::new(prefix, meta)), EmptyGroup::Zero),
+            KeyedLayout::Stream => {
+                (Kind::Unclear(HeapLayout::new(operator.max_parallelism, meta, kryo)), EmptyGroup::Zero)
+            }
             KeyedLayout::Raw => {
                 let services = keyed.raw_timers.iter().flat_map(|timers| &timers.services);
                 let names = services.map(|service| service.name.clone()).collect();

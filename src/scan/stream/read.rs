@@ -373,14 +373,26 @@ fn run<S: LiveSink>(
             }
             Step::Stopped(stopped) => {
                 let begin = bytes.position;
-                let went_on = go_on(decoder, bytes)?;
-                let reason = reason(sinks.stream, stopped);
-                found.not_read.push(NotRead {
-                    state: sinks.scanned(stopped.state),
-                    entries: stopped.entries.into(),
-                    bytes: bytes.position.saturating_sub(begin),
-                    reason,
-                });
+                let mut failed = None;
+                let mut row = |key: &[u8], value: &[u8]| {
+                    if let (Some(scanned), None) = (scanned, &failed) {
+                        failed = sinks.row(scanned, &mut place.direct, key, value).err();
+                    }
+                };
+                let gone = go_on(decoder, bytes, &mut row)?;
+                if let Some(failed) = failed {
+                    return Err(failed);
+                }
+                let went_on = gone != Gone::ToTheEnd;
+                if gone != Gone::Dividing {
+                    let reason = reason(sinks.stream, stopped);
+                    found.not_read.push(NotRead {
+                        state: sinks.scanned(stopped.state),
+                        entries: stopped.entries.into(),
+                        bytes: bytes.position.saturating_sub(begin),
+                        reason,
+                    });
+                }
                 // States that lie in between are not told apart from it; those that were met are whole.
                 end_state(sinks, scanned, place, bytes.position)?;
                 scanned = None;
@@ -418,23 +430,56 @@ fn end_state<S: LiveSink>(
     Ok(())
 }
 
-/// Steps over what cannot be walked, to where another state begins; false if all the rest had to be stepped over.
-fn go_on(decoder: &mut impl KeyGroupRows, bytes: &mut GroupBytes<'_, '_>) -> Result<bool, Stop> {
+/// How reading went on behind what cannot be walked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Gone {
+    /// With the next state; the entries before it were told apart.
+    Dividing,
+    /// With the next state.
+    Behind,
+    /// Not at all: nothing behind is read.
+    ToTheEnd,
+}
+
+/// Goes on behind what cannot be walked: where the next state begins, if that can be known. Entries before it go to `row`, if it is
+/// certain where each of them begins.
+fn go_on(
+    decoder: &mut impl KeyGroupRows,
+    bytes: &mut GroupBytes<'_, '_>,
+    row: &mut dyn FnMut(&[u8], &[u8]),
+) -> Result<Gone, Stop> {
+    let mut divided = |decoder: &mut dyn KeyGroupRows, bytes: &GroupBytes<'_, '_>, length: usize| {
+        let region = bytes.rest().get(..length).unwrap_or_default();
+        if decoder.divide(region, row) { Gone::Dividing } else { Gone::Behind }
+    };
+    if let Some(length) = bytes.stream_left(SEARCHED_BYTES)? {
+        let gone = divided(decoder, bytes, length);
+        bytes.take(length);
+        decoder.resume(length as u64);
+        return Ok(gone);
+    }
     if let Some(skipped) = bytes.next_stream()? {
         decoder.resume(skipped);
-        return Ok(true);
+        return Ok(Gone::Behind);
     }
     bytes.more(SEARCHED_BYTES)?;
     let skipped = if bytes.is_whole() { decoder.find_state(bytes.rest()) } else { None };
     if let Some(skipped) = skipped {
+        let gone = divided(decoder, bytes, skipped);
         bytes.take(skipped);
         decoder.resume(skipped as u64);
-        return Ok(true);
+        return Ok(gone);
+    }
+    let length = bytes.rest().len();
+    if bytes.is_whole() && decoder.is_last() && divided(decoder, bytes, length) == Gone::Dividing {
+        bytes.take(length);
+        decoder.resume(length as u64);
+        return Ok(Gone::Dividing);
     }
     loop {
         bytes.take(bytes.rest().len());
         if bytes.is_whole() {
-            return Ok(false);
+            return Ok(Gone::ToTheEnd);
         }
         bytes.more(1)?;
     }

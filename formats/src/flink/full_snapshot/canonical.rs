@@ -93,6 +93,14 @@ impl KeyGroupRows for CanonicalGroup {
         None
     }
 
+    fn divide(&mut self, _bytes: &[u8], _row: &mut dyn FnMut(&[u8], &[u8])) -> bool {
+        false
+    }
+
+    fn is_last(&self) -> bool {
+        false
+    }
+
     fn resume(&mut self, skipped: u64) {
         self.at = self.at.saturating_add(skipped);
     }

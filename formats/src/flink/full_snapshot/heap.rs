@@ -4,9 +4,10 @@ use std::ops::Range;
 
 use super::{KeyGroupRows, Next, Part, Step, Stopped, Taking, Window, answer};
 use crate::error::{Error, Result};
-use crate::flink::key::{KeyGroupPrefix, KeyLayout, KeyPart};
+use crate::flink::key::{KeyGroupPrefix, KeyHash, KeyLayout, KeyPart, key_group};
 use crate::flink::serializer::SerializerSnapshot;
 use crate::flink::state_meta::{KeyedBackendMeta, StateKind, StateMetaInfo};
+use crate::flink::value::KryoVersion;
 use crate::flink::walk::{StateValueLayout, Walked, Walker};
 
 /// What stands between the elements of a list in a row, as RocksDB's merge operator has it in Flink.
@@ -25,6 +26,9 @@ const WORK: usize = 16;
 #[derive(Debug)]
 pub struct HeapLayout {
     states: Vec<Option<EntryLayout>>,
+    /// In which key group a key is, where its bytes tell.
+    hash: KeyHash,
+    max_parallelism: u32,
 }
 
 /// How the entries of a state are laid out as its serializers write them, whole values in one.
@@ -50,9 +54,14 @@ pub(in crate::flink) enum EntryValues {
 impl HeapLayout {
     /// Of a backend, by its meta data. States that are not described well enough are not walked.
     #[must_use]
-    pub fn new(prefix: KeyGroupPrefix, meta: &KeyedBackendMeta) -> Self {
+    pub fn new(max_parallelism: i32, meta: &KeyedBackendMeta, kryo: KryoVersion) -> Self {
+        let prefix = KeyGroupPrefix::of_max_parallelism(max_parallelism);
         let states = meta.states.iter().map(|state| EntryLayout::new(prefix, &meta.key_serializer, state));
-        Self { states: states.collect() }
+        Self {
+            states: states.collect(),
+            hash: KeyHash::compile(&meta.key_serializer, kryo),
+            max_parallelism: u32::try_from(max_parallelism).unwrap_or(0),
+        }
     }
 
     /// Steps over a part of entries of a state; `None` where the state is not described, and of a part that it has not.
@@ -184,6 +193,35 @@ impl<'l> HeapGroup<'l> {
             }
         }
         None
+    }
+
+    /// Where entries of a state may begin in bytes, up to so many places and one: wherever namespace and key stand of which the
+    /// hash is that of the key group, and what follows begins as a value does. With each, where the key begins and where it ends.
+    fn begins(&self, state: &EntryLayout, bytes: &[u8], most: usize) -> Vec<[usize; 3]> {
+        let mut begins = Vec::new();
+        let Some((namespace, key)) = state.walker(Part::Namespace).zip(state.walker(Part::Key)) else {
+            return begins;
+        };
+        for begin in 0..bytes.len() {
+            let rest = bytes.get(begin..).unwrap_or_default();
+            let Walked::End(length) = namespace.walk(rest) else { continue };
+            let Walked::End(key_length) = key.walk(rest.get(length..).unwrap_or_default()) else { continue };
+            let key_begin = begin.saturating_add(length);
+            let key_end = key_begin.saturating_add(key_length);
+            let hash = self.layout.hash.hash(bytes.get(key_begin..key_end).unwrap_or_default());
+            let is_of_group =
+                hash.is_some_and(|hash| key_group(hash, self.layout.max_parallelism) == self.key_group);
+            if is_of_group
+                && let Some(value) = bytes.get(key_end..)
+                && state.walker(Part::Value).is_some_and(|it| !matches!(it.walk(value), Walked::Bad(_)))
+            {
+                begins.push([begin, key_begin, key_end]);
+            }
+            if begins.len() > most {
+                break;
+            }
+        }
+        begins
     }
 
     /// The id of a state and the number of its entries, as they stand at the begin of bytes; the largest number for none.
@@ -428,6 +466,43 @@ impl KeyGroupRows for HeapGroup<'_> {
         let (at, empty) = self.find(bytes, false, &mut bytes.len().saturating_mul(WORK).max(LEAST_WORK))?;
         self.empty = empty;
         Some(at)
+    }
+
+    /// Wherever an entry begins, its key stands, which is in this key group, and then a value. So if there are no more places where that
+    /// could be so than there are entries, these are the places.
+    fn divide(&mut self, bytes: &[u8], row: &mut dyn FnMut(&[u8], &[u8])) -> bool {
+        let Some(state) = self.layout.states.get(self.state).and_then(Option::as_ref) else { return false };
+        if self.expects != Expects::Entry
+            || !matches!(state.values, EntryValues::One(_))
+            || !self.layout.hash.is_certain()
+        {
+            return false;
+        }
+        let entries = usize::try_from(self.entries).unwrap_or(usize::MAX).saturating_add(1);
+        let begins = self.begins(state, bytes, entries);
+        if begins.len() != entries || begins.first().is_none_or(|[begin, ..]| *begin > 0) {
+            return false;
+        }
+        let ends = begins.iter().skip(1).map(|[begin, ..]| *begin).chain([bytes.len()]);
+        // A key within a key is none: entries do not overlap.
+        if begins.iter().zip(ends.clone()).any(|([_, _, key_end], end)| *key_end > end) {
+            return false;
+        }
+        for ([begin, key_begin, key_end], end) in begins.iter().zip(ends) {
+            let part = |from: usize, to: usize| bytes.get(from..to).unwrap_or_default();
+            state.key.compose(
+                self.key_group,
+                part(*key_begin, *key_end),
+                part(*begin, *key_begin),
+                &mut self.key,
+            );
+            row(&self.key, part(*key_end, end));
+        }
+        true
+    }
+
+    fn is_last(&self) -> bool {
+        self.met.iter().all(|met| *met)
     }
 
     fn resume(&mut self, skipped: u64) {

@@ -129,6 +129,13 @@ pub trait KeyGroupRows {
     /// the first place from which everything else can be read. `None` if there is none, or it cannot be known.
     fn find_state(&mut self, bytes: &[u8]) -> Option<usize>;
 
+    /// After [`Step::Stopped`]: hands out key and value of the entries that are left of the state, which are all of `bytes`,
+    /// and says so; unless it is not certain where each of them begins.
+    fn divide(&mut self, bytes: &[u8], row: &mut dyn FnMut(&[u8], &[u8])) -> bool;
+
+    /// After [`Step::Stopped`]: whether that state is the last one of the key group.
+    fn is_last(&self) -> bool;
+
     /// After [`Step::Stopped`]: goes on so many bytes further, where another state begins.
     fn resume(&mut self, skipped: u64);
 }

@@ -6,8 +6,9 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::cursor::Cursor;
-use crate::flink::key::KeyGroupPrefix;
+use crate::flink::key::{KeyGroupPrefix, KeyHash, key_group};
 use crate::flink::state_meta::{End, KeyedBackendMeta, StateKind, TimerServices};
+use crate::flink::value::KryoVersion;
 
 const PREFIX: KeyGroupPrefix = KeyGroupPrefix::One;
 const GROUP: u32 = 7;
@@ -274,7 +275,7 @@ fn group_of(states: usize) -> (HeapLayout, Vec<u8>) {
     bytes.extend(chunk(0, &[long]));
     bytes.extend(chunk(3, &[timer]));
     bytes.extend(chunk(1, &[two, none]));
-    (HeapLayout::new(PREFIX, &meta), bytes)
+    (HeapLayout::new(128, &meta, KryoVersion::Two), bytes)
 }
 
 #[test]
@@ -315,6 +316,43 @@ fn what_kryo_wrote_stops_a_heap_which_goes_on_behind_it() {
     group.resume(opaque.len() as u64 - 6);
     let out = drive(&mut group, &rest, rest.len()).unwrap();
     assert_eq!((out.rows.len(), out.stopped), (6, None));
+}
+
+#[test]
+fn entries_that_cannot_be_walked_are_told_apart_by_their_keys() {
+    let (layout, _) = group_of(5);
+    let hash = KeyHash::compile(&zoo().key_serializer, KryoVersion::Two);
+    let keys = (0..4000).map(|n| [&[5][..], format!("k{n:03}").as_bytes()].concat());
+    let keys: Vec<_> = keys.filter(|key| key_group(hash.hash(key).unwrap(), 128) == GROUP).take(9).collect();
+    let values: Vec<Vec<u8>> =
+        (0..9u8).map(|n| vec![0xfe, n, 0, 1, 9][..usize::from(n % 3) + 2].to_vec()).collect();
+    let entry = |(key, value): (&Vec<u8>, &Vec<u8>)| [&[0][..], key, value].concat();
+    let entries: Vec<_> = keys.iter().zip(&values).map(entry).collect();
+    let divided = |entries: &[Vec<u8>], count: usize| {
+        let bytes = [&4u16.to_be_bytes()[..], &(count as i32).to_be_bytes(), &entries.concat()].concat();
+        let mut group = HeapGroup::new(&layout, GROUP, 0);
+        assert_eq!(drive(&mut group, &bytes, 4).unwrap().stopped, Some((4, count as u32, Part::Value)));
+        let mut rows = Vec::new();
+        let is_divided =
+            group.divide(&entries.concat(), &mut |key, value| rows.push((key.to_vec(), value.to_vec())));
+        assert_eq!(is_divided, !rows.is_empty());
+        rows
+    };
+    let row = |key: &Vec<u8>, value: &Vec<u8>| ([&[GROUP as u8], &key[..], &[0]].concat(), value.clone());
+    let expected: Vec<_> = keys.iter().zip(&values).map(|(key, value)| row(key, value)).collect();
+    assert_eq!(divided(&entries, 9), expected);
+    // With more or fewer places than entries, it is not certain where they are.
+    assert_eq!(divided(&entries, 8), []);
+    assert_eq!(divided(&entries, 10), []);
+    // A value that holds what looks like an entry.
+    let mut odd = entries.clone();
+    odd[3].extend([&[0][..], &keys[7]].concat());
+    assert_eq!(divided(&odd, 9), []);
+    // A key that is not of this key group.
+    let mut wrong = entries;
+    *wrong[2].last_mut().unwrap() = 0;
+    wrong[4][2] ^= 1;
+    assert_eq!(divided(&wrong, 9), []);
 }
 
 #[test]

@@ -195,6 +195,14 @@ impl KeyGroupRows for TimerGroup<'_> {
         None
     }
 
+    fn divide(&mut self, _bytes: &[u8], _row: &mut dyn FnMut(&[u8], &[u8])) -> bool {
+        false
+    }
+
+    fn is_last(&self) -> bool {
+        false
+    }
+
     fn resume(&mut self, skipped: u64) {
         self.at = self.at.saturating_add(skipped);
     }
