@@ -8,7 +8,7 @@ use crate::flink::key::{KeyGroupPrefix, KeyHash, KeyLayout, KeyPart, key_group};
 use crate::flink::serializer::SerializerSnapshot;
 use crate::flink::state_meta::{KeyedBackendMeta, StateKind, StateMetaInfo};
 use crate::flink::value::KryoVersion;
-use crate::flink::walk::{StateValueLayout, Walked, Walker};
+use crate::flink::walk::{BadValue, StateValueLayout, Walked, Walker};
 
 /// What stands between the elements of a list in a row, as RocksDB's merge operator has it in Flink.
 pub(in crate::flink) const DELIMITER: u8 = b',';
@@ -196,25 +196,37 @@ impl<'l> HeapGroup<'l> {
     }
 
     /// Where entries of a state may begin in bytes, up to so many places and one: wherever namespace and key stand of which the
-    /// hash is that of the key group, and what follows begins as a value does. With each, where the key begins and where it ends.
+    /// hash is that of the key group, and what follows begins as a value does; none, if that takes too much work. With each, where the key begins and where it ends.
     fn begins(&self, state: &EntryLayout, bytes: &[u8], most: usize) -> Vec<[usize; 3]> {
         let mut begins = Vec::new();
         let Some((namespace, key)) = state.walker(Part::Namespace).zip(state.walker(Part::Key)) else {
             return begins;
         };
+        // Lengths that lie lead far, from any place.
+        let mut work = bytes.len().saturating_mul(WORK).max(LEAST_WORK);
+        let mut walk = |walker: &Walker, from: usize| {
+            let walked = walker.walk(bytes.get(from..).unwrap_or_default());
+            let (Walked::End(far) | Walked::Stopped { at: far, .. } | Walked::Bad(BadValue { at: far, .. })) =
+                walked;
+            work = work.checked_sub(far.saturating_add(1))?;
+            Some(walked)
+        };
         for begin in 0..bytes.len() {
-            let rest = bytes.get(begin..).unwrap_or_default();
-            let Walked::End(length) = namespace.walk(rest) else { continue };
-            let Walked::End(key_length) = key.walk(rest.get(length..).unwrap_or_default()) else { continue };
+            let Some(walked) = walk(namespace, begin) else { return Vec::new() };
+            let Walked::End(length) = walked else { continue };
             let key_begin = begin.saturating_add(length);
+            let Some(walked) = walk(key, key_begin) else { return Vec::new() };
+            let Walked::End(key_length) = walked else { continue };
             let key_end = key_begin.saturating_add(key_length);
             let hash = self.layout.hash.hash(bytes.get(key_begin..key_end).unwrap_or_default());
-            let is_of_group =
-                hash.is_some_and(|hash| key_group(hash, self.layout.max_parallelism) == self.key_group);
-            if is_of_group
-                && let Some(value) = bytes.get(key_end..)
-                && state.walker(Part::Value).is_some_and(|it| !matches!(it.walk(value), Walked::Bad(_)))
-            {
+            if hash.is_none_or(|hash| key_group(hash, self.layout.max_parallelism) != self.key_group) {
+                continue;
+            }
+            let Some(walked) = state.walker(Part::Value).map_or(Some(Walked::End(0)), |it| walk(it, key_end))
+            else {
+                return Vec::new();
+            };
+            if !matches!(walked, Walked::Bad(_)) {
                 begins.push([begin, key_begin, key_end]);
             }
             if begins.len() > most {
